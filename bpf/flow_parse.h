@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * flow_parse.h - takes a frame's headers apart into a flow key; one text for kernel and user space.
+ *
+ * Written so that the kernel's verifier can follow it: every access is preceded by a comparison
+ * with `end`, loops have constant bounds. See flow_key.h for what comes out.
+ *
+ * Sources: IEEE 802.1Q (tags), RFC 826 (ARP), RFC 791 (IPv4), RFC 8200 (IPv6 and its extension
+ * headers), RFC 4302 (AH), RFC 4861 (ND), RFC 9293 (TCP).
+ *
+ * Thread-safety: pure functions over the caller's memory.
+ */
+#ifndef VSWITCH_BPF_FLOW_PARSE_H
+#define VSWITCH_BPF_FLOW_PARSE_H
+
+#include "bpf/flow_key.h"
+
+#define FLOW_BE16(x) ((__be16)__builtin_bswap16((__u16)(x)))
+
+/* One frame on its way through the parser. */
+struct flow_parser {
+	const __u8 *data; /* first byte of the Ethernet header */
+	const __u8 *end;  /* one past the last byte that may be read (the first buffer's end) */
+	const __u8 *p;    /* the next header */
+	__u32 frame_len;  /* of the whole frame, bytes; may be more than end - data */
+};
+
+/* The L4 header at `ps->p`, of protocol key->nw_proto. `l4_len`: what the IP header says is there. */
+FLOW_INLINE void flow_parse_l4(struct flow_parser *ps, __u32 l4_len, struct flow_key *key,
+			       struct flow_layout *lay)
+{
+	const __u8 *p = ps->p;
+
+	switch (key->nw_proto) {
+	case 6: /* TCP */
+		if (l4_len < 20 || p + 20 > ps->end)
+			return;
+		__builtin_memcpy(&key->tp_src, p, 4);
+		__builtin_memcpy(&key->tcp_flags, p + 12, 2);
+		key->tcp_flags &= FLOW_BE16(0x0fff);
+		break;
+	case 17:  /* UDP */
+	case 136: /* UDP-Lite */
+		if (l4_len < 8 || p + 8 > ps->end)
+			return;
+		__builtin_memcpy(&key->tp_src, p, 4);
+		break;
+	case 132: /* SCTP */
+		if (l4_len < 12 || p + 12 > ps->end)
+			return;
+		__builtin_memcpy(&key->tp_src, p, 4);
+		break;
+	case 1: /* ICMP */
+		if (key->dl_type != FLOW_BE16(0x0800) || l4_len < 4 || p + 4 > ps->end)
+			return;
+		key->tp_src = FLOW_BE16(p[0]);
+		key->tp_dst = FLOW_BE16(p[1]);
+		break;
+	default:
+		return;
+	}
+	lay->l4_off = (__u16)(p - ps->data);
+}
+
+/* Options of a neighbour solicitation or advertisement, `left` bytes: the link-layer addresses. */
+FLOW_INLINE void flow_parse_nd_options(const __u8 *p, const __u8 *end, __u32 left,
+				       struct flow_key *key)
+{
+	/* Two options are all that solicitations and advertisements define addresses for. */
+	for (int i = 0; i < 2; i++) {
+		__u32 size;
+
+		if (left < 8 || p + 8 > end)
+			return;
+		size = p[1] * 8u;
+		if (size == 0 || size > left)
+			return;
+		if (p[0] == 1 && size == 8)
+			__builtin_memcpy(key->arp_sha, p + 2, 6);
+		else if (p[0] == 2 && size == 8)
+			__builtin_memcpy(key->arp_tha, p + 2, 6);
+		p += size;
+		left -= size;
+	}
+}
+
+FLOW_INLINE void flow_parse_icmpv6(struct flow_parser *ps, __u32 l4_len, struct flow_key *key,
+				   struct flow_layout *lay)
+{
+	const __u8 *p = ps->p;
+
+	if (l4_len < 4 || p + 4 > ps->end)
+		return;
+	key->tp_src = FLOW_BE16(p[0]);
+	key->tp_dst = FLOW_BE16(p[1]);
+	lay->l4_off = (__u16)(p - ps->data);
+	if ((p[0] != 135 && p[0] != 136) || p[1] != 0 || l4_len < 24 || p + 24 > ps->end)
+		return;
+	__builtin_memcpy(key->nd_target, p + 8, 16);
+	lay->n_words = FLOW_KEY_WORDS;
+	flow_parse_nd_options(p + 24, ps->end, l4_len - 24, key);
+}
+
+FLOW_INLINE void flow_parse_ipv4(struct flow_parser *ps, struct flow_key *key,
+				 struct flow_layout *lay)
+{
+	const __u8 *p = ps->p;
+	__u32 ihl, total_len, l3_off = (__u32)(p - ps->data);
+	__be16 frag;
+
+	if (p + 20 > ps->end)
+		return;
+	ihl = (p[0] & 0x0fu) * 4;
+	total_len = (__u32)p[2] << 8 | p[3];
+	if (p[0] >> 4 != 4 || ihl < 20 || total_len < ihl || l3_off + total_len > ps->frame_len)
+		return;
+	lay->l3_off = (__u16)l3_off;
+	key->nw_tos = p[1];
+	key->nw_ttl = p[8];
+	key->nw_proto = p[9];
+	__builtin_memcpy(&key->nw_src, p + 12, 8);
+	__builtin_memcpy(&frag, p + 6, 2);
+	if (frag & FLOW_BE16(0x3fff)) {
+		key->nw_frag = FLOW_FRAG_ANY;
+		if (frag & FLOW_BE16(0x1fff)) {
+			key->nw_frag |= FLOW_FRAG_LATER;
+			return;
+		}
+	}
+	ps->p = p + ihl;
+	if (ps->p > ps->end)
+		return;
+	flow_parse_l4(ps, total_len - ihl, key, lay);
+}
+
+/*
+ * Walks the extension headers from ps->p on. Returns the payload's length behind them, or 0 when
+ * there is no L4 header to be read.
+ */
+FLOW_INLINE __u32 flow_parse_ipv6_ext(struct flow_parser *ps, __u32 left, __u8 next,
+				      struct flow_key *key)
+{
+	for (int i = 0; i < FLOW_IPV6_EXT_MAX; i++) {
+		const __u8 *p = ps->p;
+		__u32 size;
+
+		key->nw_proto = next;
+		switch (next) {
+		case 0:  /* hop-by-hop options */
+		case 43: /* routing */
+		case 60: /* destination options */
+			if (left < 8 || p + 8 > ps->end)
+				return 0;
+			size = (p[1] + 1u) * 8;
+			break;
+		case 51: /* authentication */
+			if (left < 8 || p + 8 > ps->end)
+				return 0;
+			size = (p[1] + 2u) * 4;
+			break;
+		case 44: /* fragment */
+			if (left < 8 || p + 8 > ps->end)
+				return 0;
+			size = 8;
+			key->nw_frag = FLOW_FRAG_ANY;
+			if (p[2] || (p[3] & 0xf8)) {
+				key->nw_frag |= FLOW_FRAG_LATER;
+				key->nw_proto = p[0];
+				return 0;
+			}
+			break;
+		default:
+			return left;
+		}
+		if (size > left || p + size > ps->end)
+			return 0;
+		left -= size;
+		next = p[0];
+		ps->p = p + size;
+	}
+	key->nw_proto = next;
+	return 0;
+}
+
+FLOW_INLINE void flow_parse_ipv6(struct flow_parser *ps, struct flow_key *key,
+				 struct flow_layout *lay)
+{
+	const __u8 *p = ps->p;
+	__u32 left, l3_off = (__u32)(p - ps->data);
+
+	if (p + 40 > ps->end)
+		return;
+	left = (__u32)p[4] << 8 | p[5];
+	if (p[0] >> 4 != 6 || l3_off + 40 + left > ps->frame_len)
+		return;
+	lay->l3_off = (__u16)l3_off;
+	lay->n_words = FLOW_KEY_WORDS_IPV6;
+	key->nw_tos = (__u8)(p[0] << 4 | p[1] >> 4);
+	key->nw_ttl = p[7];
+	__builtin_memcpy(&key->ipv6_label, p, 4);
+	key->ipv6_label &= (__be32)__builtin_bswap32(0x000fffff);
+	__builtin_memcpy(key->ipv6_src, p + 8, 32);
+	ps->p = p + 40;
+	left = flow_parse_ipv6_ext(ps, left, p[6], key);
+	if (left == 0)
+		return;
+	if (key->nw_proto == 58)
+		flow_parse_icmpv6(ps, left, key, lay);
+	else
+		flow_parse_l4(ps, left, key, lay);
+}
+
+FLOW_INLINE void flow_parse_arp(struct flow_parser *ps, struct flow_key *key,
+				struct flow_layout *lay)
+{
+	const __u8 *p = ps->p;
+
+	if (p + 28 > ps->end)
+		return;
+	/* Ethernet hardware, IPv4 protocol, 6 and 4 byte addresses. */
+	if (p[0] != 0 || p[1] != 1 || p[2] != 8 || p[3] != 0 || p[4] != 6 || p[5] != 4)
+		return;
+	lay->l3_off = (__u16)(p - ps->data);
+	lay->n_words = FLOW_KEY_WORDS;
+	key->nw_proto = p[6] ? 0 : p[7];
+	__builtin_memcpy(key->arp_sha, p + 8, 6);
+	__builtin_memcpy(&key->nw_src, p + 14, 4);
+	__builtin_memcpy(key->arp_tha, p + 18, 6);
+	__builtin_memcpy(&key->nw_dst, p + 24, 4);
+}
+
+/*
+ * Fills `key` (all but in_port, which the caller sets afterwards) and `lay` from the frame at
+ * `data`. `end` bounds what may be read; `frame_len` is the whole frame's length in bytes.
+ *
+ * Returns 0, or -1 for a frame shorter than an Ethernet header: it has no key.
+ */
+FLOW_INLINE int flow_key_parse(const __u8 *data, const __u8 *end, __u32 frame_len,
+			       struct flow_key *key, struct flow_layout *lay)
+{
+	struct flow_parser ps = {.data = data, .end = end, .frame_len = frame_len};
+	const __u8 *p = data + 14;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	__builtin_memset(lay, 0, sizeof(*lay));
+	lay->n_words = FLOW_KEY_WORDS_IPV4;
+	if (p > end)
+		return -1;
+	__builtin_memcpy(key->dl_dst, data, 12);
+	__builtin_memcpy(&key->dl_type, data + 12, 2);
+	if (key->dl_type == FLOW_BE16(0x8100) || key->dl_type == FLOW_BE16(0x88a8)) {
+		if (p + 4 > end)
+			return 0;
+		__builtin_memcpy(&key->vlan_tci, p, 2);
+		key->vlan_tci |= FLOW_BE16(FLOW_VLAN_PRESENT);
+		__builtin_memcpy(&key->dl_type, p + 2, 2);
+		p += 4;
+	}
+	ps.p = p;
+	if (key->dl_type == FLOW_BE16(0x0800)) {
+		flow_parse_ipv4(&ps, key, lay);
+	} else if (key->dl_type == FLOW_BE16(0x86dd)) {
+		flow_parse_ipv6(&ps, key, lay);
+	} else if (key->dl_type == FLOW_BE16(0x0806)) {
+		flow_parse_arp(&ps, key, lay);
+	} else if (__builtin_bswap16(key->dl_type) < 0x0600) {
+		key->dl_type = FLOW_BE16(FLOW_DL_TYPE_NONE);
+	}
+	return 0;
+}
+
+#endif /* VSWITCH_BPF_FLOW_PARSE_H */
