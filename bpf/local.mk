@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# bpf/: what runs in the kernel, and how it gets there
+#
+# A program bpf/X.bpf.c is one line in bpf_programs; it becomes bpf/X.bpf.o and the skeleton
+# bpf/X.skel.h, both in the build folder. Whoever includes the skeleton finds it made.
+
+bpf_programs =
+
+noinst_LIBRARIES += bpf/libbpfload.a
+bpf_libbpfload_a_SOURCES =
+
+bpf_objects = $(bpf_programs:.bpf.c=.bpf.o)
+bpf_skeletons = $(bpf_programs:.bpf.c=.skel.h)
+
+BUILT_SOURCES += $(bpf_skeletons)
+CLEANFILES += $(bpf_objects) $(bpf_skeletons) $(bpf_programs:.bpf.c=.bpf.d)
+EXTRA_DIST += $(bpf_programs)
+
+bpf_v_cc = $(bpf_v_cc_$(V))
+bpf_v_cc_ = $(bpf_v_cc_$(AM_DEFAULT_VERBOSITY))
+bpf_v_cc_0 = @echo "  BPF     " $@;
+bpf_v_skel = $(bpf_v_skel_$(V))
+bpf_v_skel_ = $(bpf_v_skel_$(AM_DEFAULT_VERBOSITY))
+bpf_v_skel_0 = @echo "  SKEL    " $@;
+
+# llvm-strip -g drops DWARF and keeps BTF, which the loader and the verifier's messages use
+bpf/%.bpf.o: bpf/%.bpf.c
+	@$(MKDIR_P) bpf
+	$(bpf_v_cc)$(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) $(LIBBPF_CFLAGS) \
+		-MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp && \
+		$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
+
+bpf/%.skel.h: bpf/%.bpf.o
+	$(bpf_v_skel)$(BPFTOOL) gen skeleton $< name $(*F)_bpf >$@.tmp && mv $@.tmp $@
+
+$(bpf_libbpfload_a_OBJECTS) $(datapath_libdatapath_a_OBJECTS): | $(bpf_skeletons)
+
+-include $(wildcard bpf/*.bpf.d)

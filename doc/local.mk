@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# doc/: man pages: one line each, dist_man_MANS += doc/NAME.SECTION

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# lib/: leaf helpers; know nothing of packets
+
+noinst_LIBRARIES += lib/libvs.a
+lib_libvs_a_SOURCES = \
+	lib/clock.h \
+	lib/error.c \
+	lib/error.h \
+	lib/log.c \
+	lib/log.h \
+	lib/mutex.h \
+	lib/util.h

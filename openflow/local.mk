@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# openflow/: rules, tables, bridges, and the translation of a missed packet into a cached flow
+
+noinst_LIBRARIES += openflow/libopenflow.a
+openflow_libopenflow_a_SOURCES =

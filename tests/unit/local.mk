@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# tests/unit/: cmocka, one program a module
+
+unit_tests += tests/unit/test_util
+tests_unit_test_util_SOURCES = tests/unit/test_util.c
+
+unit_tests += tests/unit/test_error
+tests_unit_test_error_SOURCES = tests/unit/test_error.c
+
+unit_tests += tests/unit/test_log
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+
+unit_tests += tests/unit/test_clock
+tests_unit_test_clock_SOURCES = tests/unit/test_clock.c
+
+unit_tests += tests/unit/test_mutex
+tests_unit_test_mutex_SOURCES = tests/unit/test_mutex.c
+
+EXTRA_DIST += tests/unit/test.h
