@@ -7,7 +7,9 @@
 bpf_programs =
 
 noinst_LIBRARIES += bpf/libbpfload.a
-bpf_libbpfload_a_SOURCES =
+bpf_libbpfload_a_SOURCES = \
+	bpf/flow_key.h \
+	bpf/flow_parse.h
 
 bpf_objects = $(bpf_programs:.bpf.c=.bpf.o)
 bpf_skeletons = $(bpf_programs:.bpf.c=.skel.h)

@@ -56,8 +56,8 @@ struct frame_pool {
 	void *umem;             /* port_afxdp's registration of the area with the kernel; NULL before its
 				 * first port. Control thread only */
 	struct mutex lock;
-	uint32_t *free GUARDED_BY(lock);  /* stack of free frame numbers, room for n_frames */
-	uint32_t n_free GUARDED_BY(lock); /* a multiple of FRAME_SLAB but for the last slab */
+	uint32_t *free GUARDED;  /* stack of free frame numbers, room for n_frames */
+	uint32_t n_free GUARDED; /* a multiple of FRAME_SLAB but for the last slab */
 };
 
 /* A thread's own free frames. */

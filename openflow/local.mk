@@ -2,4 +2,8 @@
 # openflow/: rules, tables, bridges, and the translation of a missed packet into a cached flow
 
 noinst_LIBRARIES += openflow/libopenflow.a
-openflow_libopenflow_a_SOURCES =
+openflow_libopenflow_a_SOURCES = \
+	openflow/field.h \
+	openflow/match.h \
+	openflow/ofaction.h \
+	openflow/rule.h
