@@ -10,8 +10,8 @@
  * still while the machine sleeps and does not follow changes of the wall clock. It does not overflow
  * for 584 years. Suffix such variables _ns.
  *
- * clock_ns() is a vDSO call of some 20 ns: once for a batch of packets, not once a packet.
- * clock_coarse_ns() costs about 5 ns and is exact to a timer tick (1 to 10 ms): ageing, idle timeouts.
+ * clock_now() is a vDSO call of some 20 ns: once for a batch of packets, not once a packet.
+ * clock_now_coarse() costs about 5 ns and is exact to a timer tick (1 to 10 ms): ageing, idle timeouts.
  *
  * clock_cycles() is the processor's own counter (TSC on x86-64, the generic timer on arm64). It is
  * for measuring how long a stretch of code took, on one core, as a difference; its unit differs from
@@ -31,7 +31,7 @@
 #define CLOCK_NS_PER_MS UINT64_C(1000000)
 #define CLOCK_NS_PER_S UINT64_C(1000000000)
 
-static inline uint64_t clock_get_id_ns(clockid_t id)
+static inline uint64_t clock_get(clockid_t id)
 {
 	struct timespec ts;
 
@@ -41,15 +41,15 @@ static inline uint64_t clock_get_id_ns(clockid_t id)
 }
 
 /* Nanoseconds of the monotonic clock. */
-static inline uint64_t clock_ns(void)
+static inline uint64_t clock_now(void)
 {
-	return clock_get_id_ns(CLOCK_MONOTONIC);
+	return clock_get(CLOCK_MONOTONIC);
 }
 
-/* The same clock as of the last timer tick: never ahead of clock_ns(). */
-static inline uint64_t clock_coarse_ns(void)
+/* The same clock as of the last timer tick: never ahead of clock_now(). */
+static inline uint64_t clock_now_coarse(void)
 {
-	return clock_get_id_ns(CLOCK_MONOTONIC_COARSE);
+	return clock_get(CLOCK_MONOTONIC_COARSE);
 }
 
 /* The processor's cycle counter, not serialised: good for stretches of 100 cycles and more. */
@@ -63,7 +63,7 @@ static inline uint64_t clock_cycles(void)
 	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
 	return ticks;
 #else
-	return clock_ns();
+	return clock_now();
 #endif
 }
 

@@ -9,4 +9,6 @@ lib_libvs_a_SOURCES = \
 	lib/log.c \
 	lib/log.h \
 	lib/mutex.h \
+	lib/rcu.c \
+	lib/rcu.h \
 	lib/util.h

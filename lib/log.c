@@ -159,7 +159,7 @@ void log_write_limited(struct log_limit *limit, enum log_level level, const char
 	uint32_t suppressed;
 	va_list args;
 
-	if (!log_limit_admit(limit, clock_ns(), &suppressed))
+	if (!log_limit_admit(limit, clock_now(), &suppressed))
 		return;
 	va_start(args, fmt);
 	write_message(level, suppressed, fmt, args);

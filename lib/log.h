@@ -59,7 +59,7 @@ enum log_target {
 /* The token bucket of one place; a zeroed one is full. */
 struct log_limit {
 	struct spinlock lock;
-	uint64_t refilled_ns GUARDED; /* clock_ns() of the last token; 0: never used */
+	uint64_t refilled_ns GUARDED; /* clock_now() of the last token; 0: never used */
 	uint32_t spent GUARDED; /* tokens gone, 0 to LOG_LIMIT_BURST */
 	uint32_t suppressed GUARDED; /* messages lost since the last one let through */
 };
@@ -88,7 +88,7 @@ int log_level_parse(const char *name, enum log_level *level) WARN_UNUSED;
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_FORMAT(2, 3);
 
 /*
- * Take a token at time `now_ns` (clock_ns(), or a test's own time, never 0). Returns false if there is
+ * Take a token at time `now_ns` (clock_now(), or a test's own time, never 0). Returns false if there is
  * none; else *suppressed is the number of messages refused since the last true.
  */
 bool log_limit_admit(struct log_limit *limit, uint64_t now_ns, uint32_t *suppressed) WARN_UNUSED;

@@ -34,3 +34,4 @@ PHONY_TARGETS += check-system
 check-system:
 	@test -n "$(strip $(system_tests))" || { echo "no system tests yet"; exit 0; }; \
 	$(MAKE) check TESTS='$(system_tests)' TEST_SUITE_LOG=tests/system/test-suite.log
+EXTRA_DIST += tests/tsan.supp

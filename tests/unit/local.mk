@@ -16,4 +16,7 @@ tests_unit_test_clock_SOURCES = tests/unit/test_clock.c
 unit_tests += tests/unit/test_mutex
 tests_unit_test_mutex_SOURCES = tests/unit/test_mutex.c
 
+unit_tests += tests/unit/test_rcu
+tests_unit_test_rcu_SOURCES = tests/unit/test_rcu.c
+
 EXTRA_DIST += tests/unit/test.h
