@@ -23,6 +23,7 @@
 #define VSWITCH_DATAPATH_PACKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include "bpf/flow_key.h"
@@ -105,6 +106,12 @@ static inline uint32_t packet_tailroom(const struct packet *packet)
 	return FRAME_SIZE - packet_headroom(packet) - packet->len;
 }
 
+/* The owner is read by censuses from other threads, hence atomically. */
+static inline void packet_set_owner(struct packet *packet, uint32_t owner)
+{
+	__atomic_store_n(&packet->owner, owner, __ATOMIC_RELAXED);
+}
+
 /* Makes a one-segment head without offloads out of the frame's `len` bytes at `data`. */
 static inline void packet_reset(struct packet *packet, uint8_t *data, uint32_t len)
 {
@@ -129,14 +136,14 @@ static inline struct packet *packet_alloc(struct frame_cache *cache)
 		return NULL;
 	packet = packet_from_frame(cache->pool, cache->frames[--cache->n]);
 	packet_reset(packet, packet->frame + FRAME_HEADROOM, 0);
-	packet->owner = FRAME_HELD;
+	packet_set_owner(packet, FRAME_HELD);
 	return packet;
 }
 
 /* Gives back one segment's frame (not the chain). */
 static inline void packet_free_segment(struct frame_cache *cache, struct packet *packet)
 {
-	packet->owner = FRAME_FREE;
+	packet_set_owner(packet, FRAME_FREE);
 	if (unlikely(cache->n == ARRAY_SIZE(cache->frames)))
 		frame_cache_spill(cache);
 	cache->frames[cache->n++] = packet_frame_no(cache->pool, packet);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datapath/datapath.h"
+#include "datapath/port.h"
+
+const struct port_class *const port_classes[] = {
+	NULL,
+};
+
+const struct port_class *port_class_lookup(const char *type, struct error *err)
+{
+	for (const struct port_class *const *class = port_classes; *class; class++)
+		if (!strcmp((*class)->type, type))
+			return *class;
+	error_set(err, EINVAL, "unknown port type '%s'", type);
+	return NULL;
+}
+
+static const struct port_option_def *option_lookup(const struct port_class *class, const char *key)
+{
+	for (const struct port_option_def *def = class->options; def && def->name; def++)
+		if (!strcmp(def->name, key))
+			return def;
+	return NULL;
+}
+
+int port_class_check_options(const struct port_class *class, const struct port_config *config,
+			     struct error *err)
+{
+	for (size_t i = 0; i < config->n_options; i++) {
+		const char *key = config->options[i].key;
+
+		if (!option_lookup(class, key))
+			return error_set(err, EINVAL, "unknown option '%s' of port type %s", key,
+					 class->type);
+		for (size_t j = 0; j < i; j++)
+			if (!strcmp(config->options[j].key, key))
+				return error_set(err, EINVAL, "option '%s' is given twice", key);
+	}
+	return 0;
+}
+
+const char *port_config_get(const struct port_class *class, const struct port_config *config,
+			    const char *key)
+{
+	const struct port_option_def *def;
+
+	for (size_t i = 0; i < config->n_options; i++)
+		if (!strcmp(config->options[i].key, key))
+			return config->options[i].value;
+	def = option_lookup(class, key);
+	return def ? def->initial : NULL;
+}
+
+int port_config_get_uint(const struct port_class *class, const struct port_config *config,
+			 const char *key, unsigned int min, unsigned int max, unsigned int *value,
+			 struct error *err)
+{
+	const char *text = port_config_get(class, config, key);
+	unsigned long number;
+	char *end;
+
+	if (!text)
+		return error_set(err, EINVAL, "option '%s' is missing", key);
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno || end == text || *end || text[0] == '-' || number < min || number > max)
+		return error_set(err, EINVAL, "%s=%s: must be a number from %u to %u", key, text,
+				 min, max);
+	*value = (unsigned int)number;
+	return 0;
+}
+
+int port_init(struct port *port, const struct port_class *class, struct datapath *dp,
+	      const struct port_config *config)
+{
+	size_t size = sizeof(*port->counters) * (datapath_get_n_workers(dp) + 1);
+
+	memset(port, 0, sizeof(*port));
+	port->class = class;
+	port->dp = dp;
+	strncpy(port->name, config->name, sizeof(port->name) - 1);
+	port->link_up = true;
+	port->counters = aligned_alloc(CACHE_LINE, size);
+	if (!port->counters)
+		return -ENOMEM;
+	memset(port->counters, 0, size);
+	return 0;
+}
+
+void port_uninit(struct port *port)
+{
+	free(port->counters);
+	port->counters = NULL;
+}
+
+void port_add_rxq(struct port *port, struct port_rxq *rxq)
+{
+	rxq->port = port;
+	rxq->index = port->n_rxqs;
+	rxq->worker = NULL;
+	rxq->owner = frame_pool_new_owner(datapath_get_pool(port->dp));
+	port->rxqs[port->n_rxqs++] = rxq;
+}
+
+void port_add_txq(struct port *port, struct port_txq *txq)
+{
+	txq->port = port;
+	txq->index = port->n_txqs;
+	txq->shared = true;
+	spinlock_init(&txq->lock);
+	txq->owner = frame_pool_new_owner(datapath_get_pool(port->dp));
+	port->txqs[port->n_txqs++] = txq;
+}
+
+void port_sum_counters(const struct port *port, struct port_counters *sum)
+{
+	unsigned int n_slots = datapath_get_n_workers(port->dp) + 1;
+
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned int i = 0; i < n_slots; i++) {
+		const struct port_counters *c = &port->counters[i];
+
+		sum->rx_packets += counter_get(&c->rx_packets);
+		sum->rx_bytes += counter_get(&c->rx_bytes);
+		sum->tx_packets += counter_get(&c->tx_packets);
+		sum->tx_bytes += counter_get(&c->tx_bytes);
+		sum->copies += counter_get(&c->copies);
+		for (int r = 0; r < DROP_N_REASONS; r++)
+			sum->drops[r] += counter_get(&c->drops[r]);
+	}
+	for (int r = 0; r < DROP_N_REASONS; r++)
+		sum->drops[r] += counter_get(&port->kernel_drops[r]);
+}
