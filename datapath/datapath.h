@@ -82,7 +82,7 @@ struct datapath_flow_info {
 	enum drop_reason drop_reason;
 	uint64_t n_packets;
 	uint64_t n_bytes;
-	uint64_t used;  /* clock_now() of the last packet, ns; 0: never */
+	uint64_t used;  /* clock_ns() of the last packet, ns; 0: never */
 	uint64_t hits_signature; /* of n_packets, how many tier 1 answered; informational */
 };
 typedef void datapath_flow_cb(void *aux, const struct datapath_flow_info *info);

@@ -7,8 +7,11 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/datapath.h \
 	datapath/drop.c \
 	datapath/drop.h \
+	datapath/frame_pool.c \
 	datapath/frame_pool.h \
 	datapath/offload.h \
+	datapath/packet.c \
 	datapath/packet.h \
 	datapath/pipeline.h \
+	datapath/port.c \
 	datapath/port.h

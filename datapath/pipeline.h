@@ -47,7 +47,7 @@ struct pipeline {
 			   uint64_t generation);
 
 	/* Credits traffic to the rules behind `cookie`. `key` is the flow's (masked) key; `used`: time of the last packet,
-	 * clock_now() ns. */
+	 * clock_ns() ns. */
 	void (*credit)(void *aux, void *cookie, const struct flow_key *key, uint64_t n_packets,
 		       uint64_t n_bytes, uint64_t used);
 

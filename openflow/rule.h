@@ -16,7 +16,7 @@
 #define VSWITCH_OPENFLOW_RULE_H
 
 #include <stdint.h>
-#include <urcu/call-rcu.h>
+#include "lib/rcu.h"
 #include "openflow/match.h"
 #include "openflow/ofaction.h"
 
@@ -44,12 +44,12 @@ struct rule {
 	uint16_t idle_timeout; /* s; 0: never */
 	uint16_t hard_timeout; /* s; 0: never */
 	struct ofaction_list actions;
-	uint64_t created;   /* clock_now() ns */
+	uint64_t created;   /* clock_ns() ns */
 	uint64_t n_packets; /* atomic, credited so far */
 	uint64_t n_bytes;   /* atomic */
-	uint64_t used;      /* atomic, clock_now() ns of the last packet credited; `created` before */
+	uint64_t used;      /* atomic, clock_ns() ns of the last packet credited; `created` before */
 	uint32_t refs;      /* atomic: the table's, and one for each cached flow's cookie */
-	struct rcu_head rcu;
+	struct rcu_deferred rcu;
 };
 
 #endif /* VSWITCH_OPENFLOW_RULE_H */
