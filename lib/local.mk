@@ -11,4 +11,6 @@ lib_libvs_a_SOURCES = \
 	lib/mutex.h \
 	lib/rcu.c \
 	lib/rcu.h \
+	lib/suggest.c \
+	lib/suggest.h \
 	lib/util.h

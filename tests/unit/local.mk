@@ -19,4 +19,7 @@ tests_unit_test_mutex_SOURCES = tests/unit/test_mutex.c
 unit_tests += tests/unit/test_rcu
 tests_unit_test_rcu_SOURCES = tests/unit/test_rcu.c
 
+unit_tests += tests/unit/test_suggest
+tests_unit_test_suggest_SOURCES = tests/unit/test_suggest.c
+
 EXTRA_DIST += tests/unit/test.h
