@@ -1,2 +1,36 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# tests/bench/: `make bench`
+# tests/bench/: `make bench` (root); BENCH="NAME ..." runs only these, BENCH_FLAGS go to run.py
+#
+# Nothing here is built by `make` or `make check`.
+
+bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
+	tests/bench/report.py tests/bench/forward.py
+bench_programs = tests/bench/trafficgen
+EXTRA_PROGRAMS += $(bench_programs)
+EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
+CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
+	tests/bench/trafficgen.bpf.d
+
+tests_bench_trafficgen_SOURCES = tests/bench/trafficgen.c tests/bench/trafficgen.h
+tests_bench_trafficgen_LDADD = $(LIBBPF_LIBS)
+
+tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	@$(MKDIR_P) tests/bench
+	$(bpf_v_cc)$(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) $(LIBBPF_CFLAGS) \
+		-MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp && \
+		$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
+
+tests/bench/%.skel.h: tests/bench/%.bpf.o
+	$(bpf_v_skel)$(BPFTOOL) gen skeleton $< name $(*F) >$@.tmp && mv $@.tmp $@
+
+# made on the way to the skeleton, kept all the same
+.SECONDARY: tests/bench/trafficgen.bpf.o
+
+$(tests_bench_trafficgen_OBJECTS): | tests/bench/trafficgen.skel.h
+
+-include $(wildcard tests/bench/*.bpf.d)
+
+PHONY_TARGETS += bench
+bench: all $(bench_programs)
+	PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(top_srcdir)/tests/bench/run.py \
+		--builddir $(top_builddir) $(BENCH_FLAGS) $(BENCH)

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The place where a benchmark happens: namespaces, veth pairs, processes, and how all of it goes away.
+
+A Lab is a context manager that owns everything a measurement makes. Whatever is acquired is pushed
+on one stack and released in reverse, on success, on an exception and on SIGTERM or SIGINT alike
+(run.py turns the signals into SystemExit). Should Python itself be killed, its children die with it
+(parent death signal), and the next run removes the namespaces of processes that are gone: their
+names carry the process id, so two runs never meet.
+
+The layout, one direction of traffic, one queue a device so that one core does the work:
+
+    namespace "out", generator and sink           namespace "in" where the contender runs
+      g0  ------------------ veth -----------------  g1   frames come in here
+      s1  ------------------ veth -----------------  s0   and have to leave here
+
+More pairs (x0, x1, ...) can be added for tests that need many ports.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+NETNS_DIR = "/run/netns"
+PREFIX = "vsbench"
+ENV = dict(os.environ, LC_ALL="C")
+
+
+class BenchError(Exception):
+    """A contender could not be set up or measured; the text says what failed, for a person."""
+
+
+def run(command, check=True, timeout=60, settings=None):
+    """Run a command to its end and return its standard output. settings: more environment."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env=dict(ENV, **(settings or {})), timeout=timeout, check=False)
+    except FileNotFoundError as missing:
+        raise BenchError(f"{missing.filename}: not there") from missing
+    except subprocess.TimeoutExpired as late:
+        raise BenchError(f"{' '.join(command)}: no end after {timeout} s") from late
+    if check and done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no message"]
+        raise BenchError(f"{' '.join(command)}: exit {done.returncode}: {words[-1]}")
+    return done.stdout
+
+
+def wait_for(what, test, timeout=10.0):
+    """Poll until test() is true, and return what it gave."""
+    end = time.monotonic() + timeout
+    while True:
+        value = test()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise BenchError(f"{what}: not after {timeout:g} s")
+        time.sleep(0.02)
+
+
+def sweep():
+    """Remove namespaces of earlier runs whose process is gone."""
+    if not os.path.isdir(NETNS_DIR):
+        return
+    for name in os.listdir(NETNS_DIR):
+        pid = name[len(PREFIX):].split("-")[0]
+        if name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            run(["ip", "netns", "del", name], check=False)
+
+
+class Process:
+    """A child with its output in a file of the lab's folder."""
+
+    def __init__(self, name, command, settings, log):
+        self.name = name
+        self.log = log
+        with open(log, "wb") as output:
+            self.child = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command], env=dict(ENV, **settings),
+                stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.PIPE)
+        self.pid = self.child.pid
+
+    def tail(self):
+        with open(self.log, errors="replace") as log:
+            return " | ".join(log.read().strip().splitlines()[-3:])
+
+    def check(self):
+        """Raise when the process has ended by itself."""
+        if self.child.poll() is not None:
+            raise BenchError(f"{self.name} ended, status {self.child.returncode}: {self.tail()}")
+        return True
+
+    def wait_log(self, text, timeout=20.0):
+        def seen():
+            with open(self.log, errors="replace") as log:
+                return text in log.read() or not self.check()
+        wait_for(f"{self.name}: '{text}' in its output", seen, timeout)
+
+    def stop(self, timeout=10.0):
+        if self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()
+
+    def cpu_seconds(self):
+        """Processor time of all threads so far."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_kib(self):
+        """Resident memory, kibibytes."""
+        with open(f"/proc/{self.pid}/status") as status:
+            for line in status:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1])
+        raise BenchError(f"{self.name}: no resident memory")
+
+
+class Lab:
+    """Namespaces "out" and "in", devices, processes; see the top of this file."""
+
+    serial = 0
+
+    def __init__(self, tools, cores=(0, 1)):
+        self.tools = tools
+        self.generator_core, self.core = cores
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        Lab.serial += 1
+        base = f"{PREFIX}{os.getpid()}-{Lab.serial}"
+        try:
+            self.dir = tempfile.mkdtemp(prefix=f"{base}-")
+            self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
+            self.outside = self._add_netns(base + "o")
+            self.inside = self._add_netns(base + "i")
+        except BaseException:
+            self.stack.close()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        self.stack.close()
+
+    def _add_netns(self, name):
+        run(["ip", "netns", "add", name])
+        self.stack.callback(run, ["ip", "netns", "del", name], check=False)
+        for scope in ("all", "default"):
+            run(self.within(name, ["sysctl", "-qw", f"net.ipv6.conf.{scope}.disable_ipv6=1"]))
+        run(["ip", "-n", name, "link", "set", "lo", "up"])
+        return name
+
+    @staticmethod
+    def within(netns, command):
+        return ["nsenter", f"--net={NETNS_DIR}/{netns}", *command]
+
+    def within_sysfs(self, command):
+        """In "in" with that namespace's /sys, which nsenter does not show."""
+        return ["ip", "netns", "exec", self.inside, *command]
+
+    def add_pair(self, outer, inner):
+        queues = ["numrxqueues", "1", "numtxqueues", "1"]
+        run(["ip", "link", "add", outer, *queues, "netns", self.outside, "type", "veth",
+             "peer", "name", inner, *queues, "netns", self.inside])
+        run(["ip", "-n", self.outside, "link", "set", outer, "up"])
+        run(["ip", "-n", self.inside, "link", "set", inner, "up"])
+
+    def add_traffic_pairs(self):
+        self.add_pair("g0", "g1")
+        self.add_pair("s1", "s0")
+
+    def inner(self, command, **kwargs):
+        return run(self.within(self.inside, command), **kwargs)
+
+    def outer(self, command, **kwargs):
+        return run(self.within(self.outside, command), **kwargs)
+
+    def start(self, command, pinned=True, settings=None):
+        """Start a process in "in", on the contender's core or on any; settings: environment."""
+        name = os.path.basename(command[0])
+        if pinned:
+            command = ["taskset", "-c", str(self.core), *command]
+        process = Process(name, self.within(self.inside, command), settings or {},
+                          os.path.join(self.dir, f"{name}.log"))
+        self.stack.callback(process.stop)
+        return process
+
+    def mac(self, device):
+        """Hardware address of a device outside."""
+        words = run(["ip", "-n", self.outside, "-br", "link", "show", "dev", device]).split()
+        return words[2]
+
+    def use_napi_thread(self, device):
+        """Move a veth's receive work from the sender's core to a kernel thread on ours. The device
+        needs a NAPI instance first: an XDP program, or GRO."""
+        find = ["pgrep", "-x", rf"napi/{device}-[0-9]+"]
+        before = set(run(find, check=False).split())
+        run(self.within_sysfs(["sh", "-c", f"echo 1 > /sys/class/net/{device}/threaded"]))
+        for pid in set(run(find, check=False).split()) - before:
+            run(["taskset", "-cp", str(self.core), pid])
+            os.setpriority(os.PRIO_PROCESS, int(pid), os.nice(0))
+
+
+def on_signal(number, _frame):
+    raise SystemExit(128 + number)
+
+
+def catch_signals():
+    """Let SIGTERM, SIGINT and SIGHUP unwind the stacks."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs the benchmarks: `make bench`, or `make bench BENCH=forward`.
+
+Needs root, and installs the peers' Debian packages (without starting their services) when they are
+missing. Everything happens in namespaces made here, with addresses of 198.18.0.0/15, and is removed
+at the end. Two cores are used: one makes packets, the other one is the contender's.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+import contenders
+import forward
+import lab
+
+BENCHES = {"forward": forward}
+POLICY = "/usr/sbin/policy-rc.d"
+NICE = -15  # contenders and generator alike: other work on the machine should not decide
+
+
+class Tools:
+    """Where the programs of the build are."""
+
+    def __init__(self, build_dir):
+        self.trafficgen = os.path.join(build_dir, "tests/bench/trafficgen")
+        self.vswitchd = os.path.join(build_dir, "vswitchd/vswitchd")
+        self.vswitchctl = os.path.join(build_dir, "ctl/vswitchctl")
+
+
+def installed(package):
+    return "installed" in lab.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package],
+                                  check=False).split()
+
+
+def install_peers():
+    """apt-get what is missing; a policy file in the meantime keeps services from being started."""
+    wanted = sorted({package for kind in contenders.ALL for package in kind.peers})
+    missing = [package for package in wanted if not installed(package)]
+    if not missing:
+        return
+    print(f"installing {' '.join(missing)}", file=sys.stderr)
+    own_policy = not os.path.exists(POLICY)
+    if own_policy:
+        with open(POLICY, "w") as policy:
+            policy.write("#!/bin/sh\nexit 101\n")
+        os.chmod(POLICY, 0o755)
+    try:
+        lab.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing],
+                timeout=900)
+    except lab.BenchError as problem:
+        print(f"{problem}; benchmarks that need it are left out", file=sys.stderr)
+    finally:
+        if own_policy:
+            os.unlink(POLICY)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Benchmarks of the switch beside its peers.")
+    parser.add_argument("bench", nargs="*", help=f"of: {' '.join(BENCHES)}; all when none is named")
+    parser.add_argument("--builddir", default=".")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="contenders, by comma")
+    parser.add_argument("--cores", type=lambda text: tuple(int(core) for core in text.split(",")),
+                        default=(0, 1), help="the generator's and the contender's")
+    parser.add_argument("--json", metavar="FILE", help="all figures of all rounds")
+    options = parser.parse_args()
+    for name in options.bench:
+        if name not in BENCHES:
+            parser.error(f"no benchmark '{name}'; there are: {' '.join(BENCHES)}")
+    options.progress = lambda text: print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr)
+    return options
+
+
+def main():
+    options = parse_arguments()
+    if os.geteuid():
+        sys.exit("bench: needs root, for network namespaces and BPF programs")
+    lab.catch_signals()
+    lab.sweep()
+    install_peers()
+    os.nice(NICE)
+    tools = Tools(os.path.abspath(options.builddir))
+    results = {"date": time.strftime("%Y-%m-%dT%H:%M:%S"), "kernel": os.uname().release}
+    for name in options.bench or BENCHES:
+        results[name] = BENCHES[name].main(tools, options)
+    if options.json:
+        with open(options.json, "w") as output:
+            json.dump(results, output, indent=1)
+
+
+if __name__ == "__main__":
+    main()
