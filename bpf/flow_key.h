@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * flow_key.h - what the switch knows of a packet's headers, in one layout for kernel and user space.
+ * flow_key.h - what the switch knows of a packet's headers, in one layout for kernel and user
+ * space.
  *
  * A `struct flow_key` holds every header field that a rule may match, in network byte order as on
  * the wire (in_port, in host order, is the exception). It is an array of 64-bit words, so that a
- * mask is a second flow_key, and "does this packet match" is (key ^ value) & mask == 0 word by word.
+ * mask is a second flow_key, and "does this packet match" is (key ^ value) & mask == 0 word by
+ * word.
  *
  * Words are ordered by how often they are needed: an Ethernet or IPv4 packet fills the first five,
  * an IPv6 packet the first ten, ARP and neighbour discovery all of them. Words past
@@ -56,17 +58,20 @@ struct flow_key {
 		struct {
 			/* word 0 */
 			__u32 in_port;   /* datapath port number, host order */
-			__be16 vlan_tci; /* outermost 802.1Q/802.1ad tag | FLOW_VLAN_PRESENT, or 0 */
+			__be16 vlan_tci; /* outermost 802.1Q/802.1ad tag | FLOW_VLAN_PRESENT, or
+					  * 0 */
 			__be16 dl_type;  /* Ethernet type behind that tag */
 			/* words 1, 2 */
 			__u8 dl_dst[6];
 			__u8 dl_src[6];
 			__u8 nw_frag;  /* FLOW_FRAG_* */
-			__u8 nw_proto; /* IP protocol behind extension headers; low byte of the ARP opcode */
+			__u8 nw_proto; /* IP protocol behind extension headers; low byte of the ARP
+				        * opcode */
 			__u8 nw_tos;   /* DSCP and ECN */
 			__u8 nw_ttl;   /* TTL or hop limit */
 			/* word 3 */
-			__be16 tp_src;    /* TCP/UDP/SCTP port; ICMP and ICMPv6 type (as a 16-bit number) */
+			__be16 tp_src;    /* TCP/UDP/SCTP port; ICMP and ICMPv6 type (as a 16-bit
+					   * number) */
 			__be16 tp_dst;    /* TCP/UDP/SCTP port; ICMP and ICMPv6 code */
 			__be16 tcp_flags; /* low 12 bits */
 			__be16 pad1;      /* zero */
@@ -82,8 +87,10 @@ struct flow_key {
 			/* words 10, 11 */
 			__u8 nd_target[16]; /* neighbour solicitation and advertisement, RFC 4861 */
 			/* words 12, 13 */
-			__u8 arp_sha[6]; /* ARP sender hardware address; ND source link-layer option */
-			__u8 arp_tha[6]; /* ARP target hardware address; ND target link-layer option */
+			__u8 arp_sha[6]; /* ARP sender hardware address; ND source link-layer
+					  * option */
+			__u8 arp_tha[6]; /* ARP target hardware address; ND target link-layer
+					  * option */
 			__u32 pad3;      /* zero */
 		};
 		__u64 w[FLOW_KEY_WORDS];
@@ -95,7 +102,8 @@ _Static_assert(sizeof(struct flow_key) == 8 * FLOW_KEY_WORDS, "flow_key has no h
 /* Where the headers are. */
 struct flow_layout {
 	__u16 l3_off; /* of the IP or ARP header from the start of the frame, bytes; 0: none */
-	__u16 l4_off; /* of the TCP, UDP, ICMP.. header, bytes; 0: none (later fragment, cut short) */
+	__u16 l4_off; /* of the TCP, UDP, ICMP.. header, bytes; 0: none (later fragment, cut
+		       * short) */
 	__u8 n_words; /* words of the key that may be non-zero: 5, 10 or 14 */
 	__u8 pad[3];
 };

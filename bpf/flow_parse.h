@@ -25,7 +25,7 @@ struct flow_parser {
 	__u32 frame_len;  /* of the whole frame, bytes; may be more than end - data */
 };
 
-/* The L4 header at `ps->p`, of protocol key->nw_proto. `l4_len`: what the IP header says is there. */
+/* The L4 header at `ps->p`, of protocol key->nw_proto; `l4_len`: as the IP header has it. */
 FLOW_INLINE void flow_parse_l4(struct flow_parser *ps, __u32 l4_len, struct flow_key *key,
 			       struct flow_layout *lay)
 {

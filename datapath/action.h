@@ -3,8 +3,8 @@
  * action.h - what the datapath does with a packet: the compiled form of a rule's actions.
  *
  * Translation (openflow/xlate.h) turns rules into a flat list of these; workers run the list over
- * batches. A list is applied in order; output in the middle sends the packet as it is at that point.
- * An empty list drops, under flow.drop_reason.
+ * batches. A list is applied in order; output in the middle sends the packet as it is at that
+ * point. An empty list drops, under flow.drop_reason.
  *
  * Thread-safety: a list is immutable once it belongs to a flow. action_run() is for the worker that
  * holds the packet.
@@ -28,7 +28,8 @@ enum action_type {
 	ACTION_SET_IPV6_SRC, /* value.ipv6 */
 	ACTION_SET_IPV6_DST, /* value.ipv6 */
 	ACTION_SET_IPV6_LABEL, /* value.be32, low 20 bits */
-	ACTION_SET_TOS,      /* value.u8: the whole byte, under mask (DSCP 0xfc, ECN 0x03); IPv4 and IPv6 */
+	ACTION_SET_TOS,      /* value.u8: the whole byte, under mask (DSCP 0xfc, ECN 0x03); IPv4 and
+			      * IPv6 */
 	ACTION_SET_TTL,      /* value.u8; IPv4 and IPv6 */
 	ACTION_DEC_TTL,      /* drops as ttl_expired when it is 0 or 1 */
 	ACTION_SET_TP_SRC,   /* value.be16: TCP, UDP, SCTP source port; ICMP type */
@@ -41,8 +42,8 @@ enum action_type {
 	ACTION_SET_ND_TARGET, /* value.ipv6 */
 	ACTION_PUSH_VLAN,    /* value.be16: TPID; the new tag's TCI is 0, or the former tag's */
 	ACTION_POP_VLAN,     /* nothing to do on an untagged packet */
-	ACTION_SET_VLAN_TCI, /* value.be16 under mask.be16 (VID 0x0fff, PCP 0xe000), without the CFI bit; adds an
-			      * 802.1Q tag when there is none */
+	ACTION_SET_VLAN_TCI, /* value.be16 under mask.be16 (VID 0x0fff, PCP 0xe000), without the CFI
+			      * bit; adds an 802.1Q tag when there is none */
 };
 
 union action_value {
@@ -75,12 +76,13 @@ void action_list_uninit(struct action_list *list);
 int action_list_append(struct action_list *list, const struct action *action) WARN_UNUSED;
 int action_list_append_output(struct action_list *list, uint32_t port) WARN_UNUSED;
 
-/* Applies one header-changing action (not OUTPUT) to the packet: checksums are kept right the incremental way
- * and hash and layout are dropped or moved along. Returns 0, or a DROP_* reason as a negative number
- * when the packet must be dropped. */
+/* Applies one header-changing action (not OUTPUT) to the packet: checksums are kept right the
+ * incremental way and hash and layout are dropped or moved along. Returns 0, or a DROP_* reason as
+ * a negative number when the packet must be dropped. */
 int action_apply(const struct action *action, struct packet *packet) WARN_UNUSED;
 
-/* Writes the list as text ("set_eth_src(02:..),output(3)", "drop") into `buf`; returns the length it has or would have. */
+/* Writes the list as text ("set_eth_src(02:..),output(3)", "drop") into `buf`; returns the length
+ * it has or would have. */
 size_t action_list_format(const struct action *actions, uint32_t n, char *buf, size_t size);
 
 #endif /* VSWITCH_DATAPATH_ACTION_H */

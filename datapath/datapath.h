@@ -2,17 +2,18 @@
 /*
  * datapath.h - the whole of the packet-moving half: frame pool, ports, workers, caches.
  *
- * Runs without a daemon: tests and benchmarks make one, give it a pipeline (pipeline.h) and mem ports.
+ * Runs without a daemon: tests and benchmarks make one, give it a pipeline (pipeline.h) and mem
+ * ports.
  *
  *     ports --rx--> worker --> signature cache --> megaflow cache --> pipeline (rules)
  *       ^                                  |
  *       +---------------tx---- actions <---+
  *
- * Ownership: the datapath owns pool, ports and workers. Workers own their caches. The pipeline's owner
- * outlives the datapath.
+ * Ownership: the datapath owns pool, ports and workers. Workers own their caches. The pipeline's
+ * owner outlives the datapath.
  *
- * Thread-safety: datapath_* functions are for the one control thread, unless they say otherwise. The
- * control thread must be registered with RCU (datapath_create() does it) and must not be inside
+ * Thread-safety: datapath_* functions are for the one control thread, unless they say otherwise.
+ * The control thread must be registered with RCU (datapath_create() does it) and must not be inside
  * a read-side critical section when it calls them: several wait for a grace period.
  */
 #ifndef VSWITCH_DATAPATH_DATAPATH_H
@@ -31,7 +32,8 @@ struct worker;
 
 struct datapath_config {
 	unsigned int n_workers; /* 1..DATAPATH_WORKERS_MAX */
-	const int *cores;       /* n_workers CPU numbers to pin to, -1: not pinned; NULL: none is pinned */
+	const int *cores;       /* n_workers CPU numbers to pin to, -1: not pinned; NULL: none is
+				 * pinned */
 	uint32_t n_frames;      /* frames in the pool; 0: a default */
 	uint32_t max_flows;     /* megaflows a worker may cache; 0: a default */
 	const struct pipeline *pipeline;
@@ -47,7 +49,8 @@ int datapath_create(const struct datapath_config *config, struct datapath **dpp,
 /* Removes all ports, stops the workers, frees everything. NULL is allowed. */
 void datapath_destroy(struct datapath *dp);
 
-/* Opens a port and puts it to work. Stores its number. Returns 0 or a negative errno with `err` set:
+/* Opens a port and puts it to work. Stores its number. Returns 0 or a negative errno with `err`
+ * set:
  * -EEXIST for a name in use. */
 int datapath_add_port(struct datapath *dp, const char *type, const struct port_config *config,
 		      uint32_t *port_no, struct error *err) WARN_UNUSED;
@@ -59,9 +62,10 @@ int datapath_remove_port(struct datapath *dp, uint32_t port_no) WARN_UNUSED;
 struct port *datapath_get_port(const struct datapath *dp, uint32_t port_no);
 struct port *datapath_lookup_port(const struct datapath *dp, const char *name);
 
-/* Tells every cached verdict to be checked again before its next use, and waits until no worker uses an old one. */
+/* Tells every cached verdict to be checked again before its next use, and waits until no worker
+ * uses an old one. */
 void datapath_invalidate(struct datapath *dp);
-/* As datapath_invalidate() without the wait; for workers, from within the pipeline (MAC learning). */
+/* As datapath_invalidate() without the wait; for workers, within the pipeline (MAC learning). */
 void datapath_invalidate_async(struct datapath *dp);
 /* The present generation. Any thread. */
 uint64_t datapath_get_generation(const struct datapath *dp);
@@ -69,7 +73,8 @@ uint64_t datapath_get_generation(const struct datapath *dp);
 /* Makes each worker credit what its flows counted so far; counters of rules are exact on return. */
 void datapath_fold_counters(struct datapath *dp);
 
-/* Removes cached flows that carried nothing for `idle_ns`; folds counters too. To be called about once a second. */
+/* Removes cached flows that carried nothing for `idle_ns`; folds counters too. To be called about
+ * once a second. */
 void datapath_sweep(struct datapath *dp, uint64_t idle_ns);
 
 /* Describes one cached megaflow to dump-cache. */
@@ -82,13 +87,13 @@ struct datapath_flow_info {
 	enum drop_reason drop_reason;
 	uint64_t n_packets;
 	uint64_t n_bytes;
-	uint64_t used;  /* clock_ns() of the last packet, ns; 0: never */
+	uint64_t used;  /* clock_now() of the last packet, ns; 0: never */
 	uint64_t hits_signature; /* of n_packets, how many tier 1 answered; informational */
 };
 typedef void datapath_flow_cb(void *aux, const struct datapath_flow_info *info);
 
-/* Calls `cb` for each cached flow of worker `worker` (-1: all), in that worker's thread, while the control
- * thread waits: `cb` must not call datapath_*. */
+/* Calls `cb` for each cached flow of worker `worker` (-1: all), in that worker's thread, while the
+ * control thread waits: `cb` must not call datapath_*. */
 void datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, void *aux);
 
 /* What a worker did; single writer, read any time. */

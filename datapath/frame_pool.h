@@ -8,7 +8,8 @@
  * i are the same thing seen from two sides.
  *
  * Free frames lie in the pool in slabs of FRAME_SLAB; each thread has a `struct frame_cache` of up
- * to two slabs and takes or gives whole slabs, so that the pool's lock is touched once in 64 frames.
+ * to two slabs and takes or gives whole slabs, so that the pool's lock is touched once in 64
+ * frames.
  *
  * Each frame is in exactly one place, told by packet.owner:
  *   FRAME_FREE           in the pool or in a thread's cache
@@ -53,8 +54,8 @@ struct frame_pool {
 	struct packet *packets; /* n_frames of them */
 	uint32_t n_frames;      /* a multiple of FRAME_SLAB */
 	uint32_t next_owner;    /* next id that frame_pool_new_owner() gives, atomic */
-	void *umem;             /* port_afxdp's registration of the area with the kernel; NULL before its
-				 * first port. Control thread only */
+	void *umem;             /* port_afxdp's registration of the area with the kernel; NULL
+				 * before its first port. Control thread only */
 	struct mutex lock;
 	uint32_t *free GUARDED;  /* stack of free frame numbers, room for n_frames */
 	uint32_t n_free GUARDED; /* a multiple of FRAME_SLAB but for the last slab */
@@ -75,8 +76,8 @@ void frame_pool_destroy(struct frame_pool *pool);
 /* Returns a new owner id for a port queue, never used before in this pool. */
 uint32_t frame_pool_new_owner(struct frame_pool *pool);
 
-/* Puts every frame lent to `owner` back into the pool. Only for a queue whose kernel side is closed.
- * Returns how many there were. */
+/* Puts every frame lent to `owner` back into the pool. Only for a queue whose kernel side is
+ * closed. Returns how many there were. */
 uint32_t frame_pool_reclaim(struct frame_pool *pool, uint32_t owner);
 
 /* Counts the frames that `owner` has now; exact when nothing moves. O(n_frames). */

@@ -132,8 +132,8 @@ void packet_pull(struct packet *packet, uint32_t n)
 }
 
 /*
- * Fills a key by a layout that is known already: an untagged IPv4 TCP or UDP packet, no fragment, takes
- * a handful of loads. Returns false for anything else, which is parsed.
+ * Fills a key by a layout that is known already: an untagged IPv4 TCP or UDP packet, no fragment,
+ * takes a handful of loads. Returns false for anything else, which is parsed.
  */
 static bool extract_by_layout(const struct packet *packet, struct flow_key *key)
 {

@@ -38,8 +38,8 @@ enum packet_csum {
 	PACKET_CSUM_UNKNOWN,  /* as on the wire: may be right or wrong, not our business */
 	PACKET_CSUM_COMPLETE, /* verified by who handed it to us */
 	PACKET_CSUM_PARTIAL,  /* to be finished, see above */
-	PACKET_CSUM_MAYBE,    /* from a device whose sender may leave it partial without telling (veth by
-			       * AF_XDP): packet_resolve_csum() in offload.h finds out */
+	PACKET_CSUM_MAYBE,    /* from a device whose sender may leave it partial without telling
+			       * (veth by AF_XDP): packet_resolve_csum() in offload.h finds out */
 };
 
 enum packet_gso { /* values of virtio_net_hdr.gso_type */
@@ -59,7 +59,8 @@ struct packet {
 	uint32_t hash;              /* head: flow_key_hash(), valid if has_hash */
 	uint32_t in_port;           /* head: datapath port number it came in by */
 	struct flow_layout layout;  /* head: where the headers are, valid if has_hash */
-	bool has_hash;              /* head: hash and layout are valid for the bytes as they are now */
+	bool has_hash;              /* head: hash and layout are valid for the bytes as they are
+				     * now */
 	uint8_t csum;               /* head: enum packet_csum */
 	uint8_t gso_type;           /* head: enum packet_gso */
 	uint8_t n_segs;             /* head: segments in the chain, this one included */

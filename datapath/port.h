@@ -6,18 +6,18 @@
  * worker has one transmit queue of each port that it uses alone or, when the port has fewer queues
  * than there are workers, shares under the queue's lock.
  *
- * A driver is one `struct port_class`, listed in the array port_classes (port.c). It is split by who
- * runs it: port_TYPE.c holds open, close and what else the control thread calls; port_TYPE_io.c
+ * A driver is one `struct port_class`, listed in the array port_classes (port.c). It is split by
+ * who runs it: port_TYPE.c holds open, close and what else the control thread calls; port_TYPE_io.c
  * holds rx, tx, flush and arm, which workers call. Nobody outside a driver asks which driver it is.
  *
  * Life cycle of a port:
  *   1. open() (control) makes it with all its queues; nothing flows yet.
  *   2. The datapath publishes it: workers poll its receive queues and may transmit.
  *   3. Removal, phase one: the datapath unpublishes it and waits until no worker can hold it.
- *   4. Removal, phase two: close() (control) stops the kernel side, takes every frame back and frees.
+ *   4. Removal, phase two: close() (control) stops the kernel side, takes every frame back, frees.
  *
- * Thread-safety: each operation says who calls it. Counters have one writer for each worker slot and
- * may be read by anyone.
+ * Thread-safety: each operation says who calls it. Counters have one writer for each worker slot
+ * and may be read by anyone.
  */
 #ifndef VSWITCH_DATAPATH_PORT_H
 #define VSWITCH_DATAPATH_PORT_H
@@ -47,7 +47,8 @@ struct port_option {
 	const char *value;
 };
 
-/* What a driver takes as options; for usage texts, suggestions and completion. Ends with a NULL name. */
+/* What a driver takes as options; for usage texts, suggestions and completion. Ends with a NULL
+ * name. */
 struct port_option_def {
 	const char *name;    /* "mode" */
 	const char *values;  /* for people: "zerocopy|native|generic|auto" */
@@ -58,7 +59,8 @@ struct port_option_def {
 /* What a port is asked to be. */
 struct port_config {
 	const char *name;                  /* port name, for most drivers the netdev's as well */
-	const struct port_option *options; /* n_options of them, keys unique and known to the class */
+	const struct port_option *options; /* n_options of them, keys unique and known to the
+					    * class */
 	size_t n_options;
 	unsigned int n_workers; /* of the datapath: transmit queues that are worth having */
 };
@@ -73,7 +75,7 @@ struct port_counters {
 	uint64_t drops[DROP_N_REASONS];
 };
 
-/* What a port can take of a packet's offloads; the rest is done in software before tx (offload.h). */
+/* What a port can take of a packet's offloads; software does the rest before tx (offload.h). */
 struct port_caps {
 	uint32_t max_len;      /* longest frame, bytes, MTU + Ethernet header + one VLAN tag */
 	bool csum;             /* PACKET_CSUM_PARTIAL */
@@ -88,7 +90,8 @@ struct port_rxq {
 	struct port *port;
 	unsigned int index;    /* in port->rxqs */
 	struct worker *worker; /* who polls it; set by the datapath, NULL before */
-	int fd;                /* becomes readable when there is something to receive; -1: always polled */
+	int fd;                /* becomes readable when there is something to receive; -1: always
+			        * polled */
 	uint32_t owner;        /* id for frames lent to the kernel through it */
 };
 
@@ -96,7 +99,8 @@ struct port_rxq {
 struct port_txq {
 	struct port *port;
 	unsigned int index; /* in port->txqs */
-	bool shared;        /* more than one thread transmits here: take `lock` around tx and flush */
+	bool shared;        /* more than one thread transmits here: take `lock` around tx and
+			     * flush */
 	struct spinlock lock;
 	uint32_t owner; /* id for frames lent to the kernel through it */
 };
@@ -112,7 +116,8 @@ struct port {
 	struct port_txq *txqs[PORT_QUEUES_MAX];
 	struct port_caps caps;
 	bool link_up;                   /* relaxed atomic, see port_get_link() */
-	struct port_counters *counters; /* one for each worker, and one last for the control thread */
+	struct port_counters *counters; /* one for each worker, and one last for the control
+					 * thread */
 	uint64_t kernel_drops[DROP_N_REASONS]; /* of stage KERNEL; written by get_stats() only */
 };
 
@@ -125,52 +130,56 @@ struct port_class {
 	const struct port_option_def *options;
 
 	/*
-	 * Opens a port. Control thread; may block. On success stores a new port whose class, name, queues
-	 * and caps are set (the datapath fills in dp, no and counters beforehand, see port_init()).
-	 * Returns 0 or a negative errno with `err` set; nothing is left behind then.
+	 * Opens a port. Control thread; may block. On success stores a new port whose class, name,
+	 * queues and caps are set (the datapath fills in dp, no and counters beforehand, see
+	 * port_init()). Returns 0 or a negative errno with `err` set; nothing is left behind then.
 	 */
 	int (*open)(struct datapath *dp, const struct port_config *config, struct port **portp,
 		    struct error *err);
 
-	/* Closes and frees the port; returns every frame. Control thread, when no worker can hold it; may
-	 * block for a bounded time (under a second). */
+	/* Closes and frees the port; returns every frame. Control thread, when no worker can hold
+	 * it; may block for a bounded time (under a second). */
 	void (*close)(struct port *port);
 
 	/*
-	 * Receives up to `max` packets into `packets`, heads with data, length, offloads and, where the
-	 * device gave it, hash and layout set; in_port is set by the caller. The caller owns them.
-	 * Refills the queue from `cache`. Counts what it must drop. Worker; never blocks.
+	 * Receives up to `max` packets into `packets`, heads with data, length, offloads and, where
+	 * the device gave it, hash and layout set; in_port is set by the caller. The caller owns
+	 * them. Refills the queue from `cache`. Counts what it must drop. Worker; never blocks.
 	 */
 	unsigned int (*rx)(struct port_rxq *rxq, struct frame_cache *cache,
 			   struct port_counters *counters, struct packet **packets,
 			   unsigned int max);
 
 	/*
-	 * Transmits `n` packets, all within port->caps, and owns them from then on: each is sent and counted
-	 * in tx_packets and tx_bytes, or freed and counted under a reason. May hold back the system call
-	 * until flush(). Worker (under txq->lock if shared) or control thread; never blocks.
+	 * Transmits `n` packets, all within port->caps, and owns them from then on: each is sent
+	 * and counted in tx_packets and tx_bytes, or freed and counted under a reason. May hold
+	 * back the system call until flush(). Worker (under txq->lock if shared) or control thread;
+	 * never blocks.
 	 */
 	void (*tx)(struct port_txq *txq, struct frame_cache *cache, struct port_counters *counters,
 		   struct packet **packets, unsigned int n);
 
-	/* Pushes out what tx() held back and takes back frames the kernel is done with. As tx(). NULL: nothing
-	 * is ever held back. Called at least once after tx(), and from time to time while the transmit
-	 * side has frames under way. Returns true while frames are still under way there. */
+	/* Pushes out what tx() held back and takes back frames the kernel is done with. As tx().
+	 * NULL: nothing is ever held back. Called at least once after tx(), and from time to time
+	 * while the transmit side has frames under way. Returns true while frames are still under
+	 * way there. */
 	bool (*flush)(struct port_txq *txq, struct frame_cache *cache,
 		      struct port_counters *counters);
 
-	/* Arms the queue's fd before the worker sleeps. Returns true when there is something to receive
-	 * after all: do not sleep. Worker. NULL: the fd needs no arming. */
+	/* Arms the queue's fd before the worker sleeps. Returns true when there is something to
+	 * receive after all: do not sleep. Worker. NULL: the fd needs no arming. */
 	bool (*arm)(struct port_rxq *rxq);
 
-	/* Brings link_up, caps and kernel_drops up to date. Control thread. Returns 0, or -ENODEV when the
-	 * device has vanished: the port can only be closed. NULL: nothing to bring up to date. */
+	/* Brings link_up, caps and kernel_drops up to date. Control thread. Returns 0, or -ENODEV
+	 * when the device has vanished: the port can only be closed. NULL: nothing to bring up to
+	 * date. */
 	int (*refresh)(struct port *port);
 
 	/* Tells the port's state by name and value. Control thread. NULL: nothing to tell. */
 	void (*get_status)(const struct port *port, port_status_cb *cb, void *aux);
 
-	/* Changes options of a running port. Control thread. -EOPNOTSUPP or NULL: close and open anew. */
+	/* Changes options of a running port. Control thread. -EOPNOTSUPP or NULL: close and open
+	 * anew. */
 	int (*set)(struct port *port, const struct port_config *config, struct error *err);
 };
 
@@ -193,7 +202,8 @@ int port_config_get_uint(const struct port_class *class, const struct port_confi
 			 const char *key, unsigned int min, unsigned int max, unsigned int *value,
 			 struct error *err) WARN_UNUSED;
 
-/* For drivers' open(): sets class, dp, name and link_up, and allocates the counters. Returns 0, -ENOMEM. */
+/* For drivers' open(): sets class, dp, name and link_up, and allocates the counters. Returns 0,
+ * -ENOMEM. */
 int port_init(struct port *port, const struct port_class *class, struct datapath *dp,
 	      const struct port_config *config) WARN_UNUSED;
 /* For drivers' close(): frees what port_init() allocated. */

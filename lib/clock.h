@@ -6,16 +6,17 @@
  * Time
  * ====
  *
- * All times in the switch are uint64_t nanoseconds of CLOCK_MONOTONIC, which never goes back, stands
- * still while the machine sleeps and does not follow changes of the wall clock. It does not overflow
- * for 584 years. Suffix such variables _ns.
+ * All times in the switch are uint64_t nanoseconds of CLOCK_MONOTONIC, which never goes back,
+ * stands still while the machine sleeps and does not follow changes of the wall clock. It does not
+ * overflow for 584 years. Suffix such variables _ns.
  *
  * clock_now() is a vDSO call of some 20 ns: once for a batch of packets, not once a packet.
- * clock_now_coarse() costs about 5 ns and is exact to a timer tick (1 to 10 ms): ageing, idle timeouts.
+ * clock_now_coarse() costs about 5 ns and is exact to a timer tick (1 to 10 ms): ageing, idle
+ * timeouts.
  *
  * clock_cycles() is the processor's own counter (TSC on x86-64, the generic timer on arm64). It is
- * for measuring how long a stretch of code took, on one core, as a difference; its unit differs from
- * machine to machine and it must not be compared with nanoseconds. Elsewhere it falls back to
+ * for measuring how long a stretch of code took, on one core, as a difference; its unit differs
+ * from machine to machine and it must not be compared with nanoseconds. Elsewhere it falls back to
  * nanoseconds.
  *
  * Code that decides by time (ageing, token buckets, timeouts) takes `now` as an argument, so that

@@ -46,7 +46,8 @@ struct error {
 /*
  * Replace the text of `e` and return the negative of `err` (an errno; its sign does not matter, so
  * that both errno and a callee's return value can be given; 0 becomes -EINVAL, for an error is
- * never a success). `%m` in `fmt` prints errno as it was on entry. Arguments may point into e->text.
+ * never a success). `%m` in `fmt` prints errno as it was on entry. Arguments may point into
+ * e->text.
  */
 int error_set(struct error *e, int err, const char *fmt, ...) PRINTF_FORMAT(3, 4);
 

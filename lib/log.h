@@ -88,8 +88,8 @@ int log_level_parse(const char *name, enum log_level *level) WARN_UNUSED;
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_FORMAT(2, 3);
 
 /*
- * Take a token at time `now_ns` (clock_now(), or a test's own time, never 0). Returns false if there is
- * none; else *suppressed is the number of messages refused since the last true.
+ * Take a token at time `now_ns` (clock_now(), or a test's own time, never 0). Returns false if
+ * there is none; else *suppressed is the number of messages refused since the last true.
  */
 bool log_limit_admit(struct log_limit *limit, uint64_t now_ns, uint32_t *suppressed) WARN_UNUSED;
 

@@ -18,8 +18,8 @@
  *
  *	static void table_grow(struct table *t) REQUIRES(t->lock);
  *
- * A member takes GUARDED (some lock must be held; the comment says which), for in C clang cannot look
- * up a sibling member; a global takes GUARDED_BY(lock).
+ * A member takes GUARDED (some lock must be held; the comment says which), for in C clang cannot
+ * look up a sibling member; a global takes GUARDED_BY(lock).
  *
  * With gcc the attributes are empty. A function that locks in a way that clang cannot follow is
  * marked NO_THREAD_SAFETY_ANALYSIS, with a comment that says why it is right.
@@ -28,8 +28,8 @@
  * in a function that a worker calls for each packet is a mistake.
  *
  * Life cycle: mutex_init()/mutex_uninit(), or MUTEX_INIT and SPINLOCK_INIT for static ones (which
- * need no uninit). A lock is destroyed by whoever owns the struct around it, when no thread can reach
- * it any more.
+ * need no uninit). A lock is destroyed by whoever owns the struct around it, when no thread can
+ * reach it any more.
  *
  * The mutex is of the error-checking kind: to lock it twice from one thread, or to release what is
  * not held, is a bug of ours that aborts with its place, instead of a hang.

@@ -6,10 +6,11 @@
  * Read, copy, update
  * ==================
  *
- * Shared read-mostly state (rules, tables, port lists) is never changed in place: a writer makes a new
- * version, publishes it with rcu_set(), and frees the old one when no reader can still hold it.
- * Readers pay one load. The mechanism is liburcu's QSBR flavour: a reader says from time to time "I hold
- * nothing now" (a quiescent state), and everything it read since the last one stays valid until then.
+ * Shared read-mostly state (rules, tables, port lists) is never changed in place: a writer makes a
+ * new version, publishes it with rcu_set(), and frees the old one when no reader can still hold it.
+ * Readers pay one load. The mechanism is liburcu's QSBR flavour: a reader says from time to time "I
+ * hold nothing now" (a quiescent state), and everything it read since the last one stays valid
+ * until then.
  *
  *	struct table {
  *		RCU_POINTER(struct index) index;	// published by the control thread
@@ -25,18 +26,19 @@
  *
  * Life cycle of a thread: rcu_join() when it starts, rcu_leave() before it ends; in between it is
  * online, and each grace period waits for its next rcu_quiesce(). A thread that is going to block
- * (epoll, a lock that may take long) calls rcu_offline() ahead and rcu_online() after; while offline it
- * must not touch what rcu_get() returned. A thread that neither joins nor reads may still write.
+ * (epoll, a lock that may take long) calls rcu_offline() ahead and rcu_online() after; while
+ * offline it must not touch what rcu_get() returned. A thread that neither joins nor reads may
+ * still write.
  *
- * This header is all that the house uses of liburcu's readers and pointers. Under the thread sanitizer it
- * tells the sanitizer what the library (which is not built with it) guarantees: what was written
- * before rcu_set() is seen after rcu_get(), and all that readers did before a quiescent state comes
- * before the return of rcu_wait(). Data that a writer hands over through liburcu's own containers
- * (cds_lfht, wfcqueue) has no such help.
+ * This header is all that the house uses of liburcu's readers and pointers. Under the thread
+ * sanitizer it tells the sanitizer what the library (which is not built with it) guarantees: what
+ * was written before rcu_set() is seen after rcu_get(), and all that readers did before a quiescent
+ * state comes before the return of rcu_wait(). Data that a writer hands over through liburcu's own
+ * containers (cds_lfht, wfcqueue) has no such help.
  *
  * Thread-safety: any thread; rcu_get() only in threads that joined and are online. Writers exclude
- * each other by themselves. rcu_wait() must not be called with a lock held for which a reader waits, nor
- * while this thread still holds what rcu_get() returned: it counts as a quiescent state.
+ * each other by themselves. rcu_wait() must not be called with a lock held for which a reader
+ * waits, nor while this thread still holds what rcu_get() returned: it counts as a quiescent state.
  */
 
 #define URCU_INLINE_SMALL_FUNCTIONS
@@ -69,7 +71,7 @@ extern char rcu_grace_tag;
 /* Declares a pointer that is read and written by the macros below. */
 #define RCU_POINTER(type) _Atomic(type *)
 
-/* The version published now; NULL if that was published. Valid until this thread's quiescent state. */
+/* The version published now, NULL if that was; valid until this thread's quiescent state. */
 #define rcu_get(p) atomic_load_explicit(p, memory_order_acquire)
 
 /* Publish: whoever gets `value` sees all that was written to it before. */
@@ -107,7 +109,8 @@ static inline void rcu_online(void)
 	urcu_qsbr_thread_online();
 }
 
-/* Wait until each reader that was online has passed a quiescent state: microseconds to milliseconds. */
+/* Wait until each reader that was online has passed a quiescent state: microseconds to
+ * milliseconds. */
 static inline void rcu_wait(void)
 {
 	RCU_TSAN_RELEASE(&rcu_grace_tag);
@@ -127,7 +130,8 @@ struct rcu_deferred {
  */
 void rcu_defer(struct rcu_deferred *d, void (*run)(struct rcu_deferred *d));
 
-/* Wait until all that was deferred before has run; at the end of a program, so that nothing is left. */
+/* Wait until all that was deferred before has run; at the end of a program, so that nothing is
+ * left. */
 void rcu_drain(void);
 
 #endif

@@ -6,10 +6,10 @@
  * "Did you mean ...?"
  * ===================
  *
- * Picks, out of the words that would have been right, the one nearest to what a person typed. Near is
- * the number of letters inserted, removed, changed or swapped with their neighbour; more than a
- * third of the word's length is too far, and then nothing is suggested. A candidate that starts with
- * what was typed (two letters at least) counts as one step away.
+ * Picks, out of the words that would have been right, the one nearest to what a person typed. Near
+ * is the number of letters inserted, removed, changed or swapped with their neighbour; more than a
+ * third of the word's length is too far, and then nothing is suggested. A candidate that starts
+ * with what was typed (two letters at least) counts as one step away.
  *
  *	struct suggest s;
  *

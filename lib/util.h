@@ -85,7 +85,7 @@
 		__typeof__(x) clamp_x_ = (x);                                                      \
 		__typeof__(x) clamp_low_ = (low);                                                  \
 		__typeof__(x) clamp_high_ = (high);                                                \
-		clamp_x_ < clamp_low_ ? clamp_low_ : clamp_x_ > clamp_high_ ? clamp_high_ : clamp_x_;  \
+		MIN(MAX(clamp_x_, clamp_low_), clamp_high_);                                       \
 	})
 
 #define DIV_ROUND_UP(x, unit)                                                                      \

@@ -2,8 +2,8 @@
 /*
  * field.h - the header fields that rules may match and set, one row each.
  *
- * The table drives the parser, the printer, set_field, the prerequisites, and the documentation: a new
- * field is a new row. Names and meanings are those of ovs-fields(7).
+ * The table drives the parser, the printer, set_field, the prerequisites, and the documentation: a
+ * new field is a new row. Names and meanings are those of ovs-fields(7).
  *
  * Thread-safety: constants only.
  */

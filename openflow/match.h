@@ -2,12 +2,13 @@
 /*
  * match.h - which packets a rule is about.
  *
- * A match is a value and a mask in the layout of flow_key.h: a packet matches when
- * (packet ^ value) & mask is zero. Bits of the value outside of the mask are zero. in_port here is an
- * OpenFlow port number of the rule's bridge; translation puts it in place of the datapath's number.
+ * A match is a value and a mask in the layout of flow_key.h: a packet matches when (packet ^ value)
+ * & mask is zero. Bits of the value outside of the mask are zero. in_port here is an OpenFlow port
+ * number of the rule's bridge; translation puts it in place of the datapath's number.
  *
- * VLAN, as in Open vSwitch: vlan_tci carries FLOW_VLAN_PRESENT; dl_vlan=5 is value 0x1005 mask 0x1fff,
- * dl_vlan=0xffff (untagged) is value 0 mask 0x1fff, dl_vlan_pcp=3 is value 0x7000 mask 0xf000.
+ * VLAN, as in Open vSwitch: vlan_tci carries FLOW_VLAN_PRESENT; dl_vlan=5 is value 0x1005 mask
+ * 0x1fff, dl_vlan=0xffff (untagged) is value 0 mask 0x1fff, dl_vlan_pcp=3 is value 0x7000 mask
+ * 0xf000.
  *
  * Text form: that of ovs-ofctl, see match_text.h and vswitch-flows(7).
  *

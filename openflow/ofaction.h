@@ -2,8 +2,8 @@
 /*
  * ofaction.h - what a rule says to do, as its author wrote it: OpenFlow's actions.
  *
- * Not to be mixed up with datapath/action.h, the flat list that translation makes of it: here ports are
- * OpenFlow port numbers of a bridge or reserved names, and `normal` is still a word.
+ * Not to be mixed up with datapath/action.h, the flat list that translation makes of it: here ports
+ * are OpenFlow port numbers of a bridge or reserved names, and `normal` is still a word.
  *
  * Thread-safety: a list is immutable once its rule is in a table.
  */
@@ -26,7 +26,8 @@
 
 enum ofaction_type {
 	OFACTION_OUTPUT,     /* to `port` (reserved ones included) */
-	OFACTION_SET_FIELD,  /* bits `mask` of the field to `value`; mod_* and set_field:, see field.h */
+	OFACTION_SET_FIELD,  /* bits `mask` of the field to `value`; mod_* and set_field:, see
+			      * field.h */
 	OFACTION_PUSH_VLAN,  /* `tpid` */
 	OFACTION_STRIP_VLAN, /* pop_vlan too */
 	OFACTION_DEC_TTL,

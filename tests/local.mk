@@ -9,16 +9,21 @@ TEST_EXTENSIONS = .sh .py
 SH_LOG_COMPILER = bash
 PY_LOG_COMPILER = $(PYTHON3)
 
-# what scripts may rely on; tests/lib.sh gives them words for it
+# what scripts and programs may rely on
 AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
-	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
+	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1; export ASAN_OPTIONS; \
+	UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS; \
+	TSAN_OPTIONS=suppressions='$(abs_top_srcdir)'/tests/tsan.supp:second_deadlock_stack=1; \
+	export TSAN_OPTIONS;
 
 unit_tests =
 daemon_tests =
 fuzz_tests =
 system_tests =
+style_tests = tests/style-check tests/style_check.py
 
 include tests/unit/local.mk
 include tests/daemon/local.mk
@@ -27,11 +32,34 @@ include tests/system/local.mk
 include tests/bench/local.mk
 
 check_PROGRAMS += $(unit_tests) $(fuzz_tests)
-TESTS += $(unit_tests) $(fuzz_tests) $(daemon_tests)
-EXTRA_DIST += $(daemon_tests) $(system_tests)
+TESTS += $(unit_tests) $(fuzz_tests) $(daemon_tests) $(style_tests)
+EXTRA_DIST += $(daemon_tests) $(system_tests) $(style_tests) tests/sub-build tests/tsan.supp
 
-PHONY_TARGETS += check-system
-check-system:
-	@test -n "$(strip $(system_tests))" || { echo "no system tests yet"; exit 0; }; \
-	$(MAKE) check TESTS='$(system_tests)' TEST_SUITE_LOG=tests/system/test-suite.log
-EXTRA_DIST += tests/tsan.supp
+# what runs under sanitizers: all that executes our code without root
+sanitized_tests = $(unit_tests) $(fuzz_tests) $(daemon_tests)
+
+sub_build = $(srcdir)/tests/sub-build '$(abs_top_srcdir)'
+
+PHONY_TARGETS += check-asan check-tsan check-system
+check-asan:
+	@$(sub_build) asan --enable-sanitizer=address,undefined
+	$(MAKE) -C asan $(AM_MAKEFLAGS) check TESTS='$(sanitized_tests)'
+
+check-tsan:
+	@$(sub_build) tsan --enable-sanitizer=thread
+	$(MAKE) -C tsan $(AM_MAKEFLAGS) check TESTS='$(sanitized_tests)'
+
+# what was skipped is said after automake's own summary, with the reason: the last line of its log
+check-system: all
+	@status=0; \
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(system_tests)' \
+		TEST_SUITE_LOG=tests/system/test-suite.log || status=$$?; \
+	for trs in tests/system/*.trs; do \
+		if test -f "$$trs" && grep -q '^:test-result: SKIP' "$$trs"; then \
+			echo "SKIP $${trs%.trs}: `tail -n 2 "$${trs%.trs}.log" | head -n 1`"; \
+		fi; \
+	done; \
+	exit $$status
+
+distclean-local:
+	-rm -rf asan tsan fuzzing

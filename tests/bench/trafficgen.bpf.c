@@ -22,7 +22,8 @@ struct traffic_frame {
 
 const volatile __u32 n_flows = 1;	/* distinct flows the generator goes round */
 const volatile __u32 out_ifindex;	/* where generate() and forward() send */
-const volatile __u32 ip_sum;		/* sum over the IPv4 header without source address, unfolded */
+const volatile __u32 ip_sum;		/* sum over the IPv4 header without source address,
+					 * unfolded */
 const volatile __u32 udp_sum;		/* the same over pseudo-header, UDP header and payload */
 const volatile bool mark_flows;		/* sink: remember which flows came by */
 

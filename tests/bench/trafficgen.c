@@ -373,7 +373,8 @@ static int packet_socket(const char *dev, int protocol)
 
 /*
  * Waits for the frame with this sequence number and gives the time at which the kernel received it,
- * so that waking this process is not part of the figure. Returns 0, or -EAGAIN when it did not come.
+ * so that waking this process is not part of the figure. Returns 0, or -EAGAIN when it did not
+ * come.
  */
 static int receive(int fd, uint32_t sequence, uint64_t *when)
 {

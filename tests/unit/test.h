@@ -15,8 +15,8 @@
  *		return cmocka_run_group_tests_name("module", tests, NULL, NULL);
  *	}
  *
- * Random tests take their seed from test_seed(): the environment variable VS_SEED, or a fixed one, so
- * that two runs do the same; they print it when they fail.
+ * Random tests take their seed from test_seed(): the environment variable VS_SEED, or a fixed one,
+ * so that two runs do the same; they print it when they fail.
  *
  * Thread-safety: cmocka's assertions are for the thread that runs the test only; other threads
  * count, and the test asserts on the counts after joining them.

@@ -7,7 +7,8 @@
 
 static const char *suggested(const char *word)
 {
-	static const char *const names[] = {"add-port", "del-port", "add-flow", "add-flows", "show"};
+	static const char *const names[] = {"add-port", "del-port", "add-flow", "add-flows",
+					    "show"};
 	struct suggest s;
 
 	suggest_init(&s, word);
