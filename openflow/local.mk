@@ -3,7 +3,12 @@
 
 noinst_LIBRARIES += openflow/libopenflow.a
 openflow_libopenflow_a_SOURCES = \
+	openflow/bridge.h \
 	openflow/field.h \
+	openflow/flow_table.h \
+	openflow/mac_table.h \
 	openflow/match.h \
 	openflow/ofaction.h \
-	openflow/rule.h
+	openflow/rule.h \
+	openflow/trace.h \
+	openflow/xlate.h
