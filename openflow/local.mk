@@ -4,10 +4,13 @@
 noinst_LIBRARIES += openflow/libopenflow.a
 openflow_libopenflow_a_SOURCES = \
 	openflow/bridge.h \
+	openflow/field.c \
 	openflow/field.h \
 	openflow/flow_table.h \
 	openflow/mac_table.h \
+	openflow/match.c \
 	openflow/match.h \
+	openflow/ofaction.c \
 	openflow/ofaction.h \
 	openflow/rule.h \
 	openflow/trace.h \

@@ -24,6 +24,9 @@
 #define OFPORT_ALL 0xfffc     /* all ports but the one it came from */
 #define OFPORT_LOCAL 0xfffe   /* the bridge's own interface */
 
+/* Most actions in a list. */
+#define OFACTION_LIST_MAX 1024
+
 enum ofaction_type {
 	OFACTION_OUTPUT,     /* to `port` (reserved ones included) */
 	OFACTION_SET_FIELD,  /* bits `mask` of the field to `value`; mod_* and set_field:, see
@@ -39,8 +42,9 @@ struct ofaction {
 	uint16_t tpid; /* PUSH_VLAN: host order, 0x8100 or 0x88a8 */
 	uint32_t port; /* OUTPUT: OFPORT_* or a port's number */
 	struct {
-		uint8_t value[16]; /* SET_FIELD: as long as the field, network byte order */
-		uint8_t mask[16];  /* bits to set, likewise */
+		uint8_t value[16]; /* SET_FIELD: field.n_bytes long, network byte order; zero
+				    * outside of mask */
+		uint8_t mask[16];  /* bits to set, likewise; zero behind the field's bytes */
 	} set;
 };
 
@@ -50,10 +54,14 @@ struct ofaction_list {
 	uint32_t n;
 };
 
+/* A new list drops; uninit() leaves it like a new one. */
 void ofaction_list_init(struct ofaction_list *list);
 void ofaction_list_uninit(struct ofaction_list *list);
+/* Copies *action to the list's end. Returns 0, -ENOMEM, or -E2BIG past OFACTION_LIST_MAX. */
 int ofaction_list_append(struct ofaction_list *list, const struct ofaction *action) WARN_UNUSED;
+/* Makes `to`, which need not be initialised, a copy. Returns 0, or -ENOMEM and an empty list. */
 int ofaction_list_clone(struct ofaction_list *to, const struct ofaction_list *from) WARN_UNUSED;
+/* The same actions in the same order? */
 bool ofaction_list_equals(const struct ofaction_list *a, const struct ofaction_list *b);
 
 #endif /* VSWITCH_OPENFLOW_OFACTION_H */

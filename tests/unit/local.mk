@@ -22,4 +22,13 @@ tests_unit_test_rcu_SOURCES = tests/unit/test_rcu.c
 unit_tests += tests/unit/test_suggest
 tests_unit_test_suggest_SOURCES = tests/unit/test_suggest.c
 
+unit_tests += tests/unit/test_field
+tests_unit_test_field_SOURCES = tests/unit/test_field.c
+
+unit_tests += tests/unit/test_match
+tests_unit_test_match_SOURCES = tests/unit/test_match.c
+
+unit_tests += tests/unit/test_ofaction
+tests_unit_test_ofaction_SOURCES = tests/unit/test_ofaction.c
+
 EXTRA_DIST += tests/unit/test.h
