@@ -46,7 +46,7 @@
 #define FLOW_DL_TYPE_NONE 0x05ff
 
 /* flow_key.nw_frag bits. */
-#define FLOW_FRAG_ANY 1   /* the packet is a fragment */
+#define FLOW_FRAG_ANY 1 /* the packet is a fragment */
 #define FLOW_FRAG_LATER 2 /* and not the first: it has no L4 header */
 
 /* Extension headers that are walked in an IPv6 packet; with more, nw_proto is the next one's number
@@ -57,24 +57,24 @@ struct flow_key {
 	union {
 		struct {
 			/* word 0 */
-			__u32 in_port;   /* datapath port number, host order */
+			__u32 in_port; /* datapath port number, host order */
 			__be16 vlan_tci; /* outermost 802.1Q/802.1ad tag | FLOW_VLAN_PRESENT, or
 					  * 0 */
-			__be16 dl_type;  /* Ethernet type behind that tag */
+			__be16 dl_type; /* Ethernet type behind that tag */
 			/* words 1, 2 */
 			__u8 dl_dst[6];
 			__u8 dl_src[6];
-			__u8 nw_frag;  /* FLOW_FRAG_* */
+			__u8 nw_frag; /* FLOW_FRAG_* */
 			__u8 nw_proto; /* IP protocol behind extension headers; low byte of the ARP
-				        * opcode */
-			__u8 nw_tos;   /* DSCP and ECN */
-			__u8 nw_ttl;   /* TTL or hop limit */
+					* opcode */
+			__u8 nw_tos; /* DSCP and ECN */
+			__u8 nw_ttl; /* TTL or hop limit */
 			/* word 3 */
-			__be16 tp_src;    /* TCP/UDP/SCTP port; ICMP and ICMPv6 type (as a 16-bit
-					   * number) */
-			__be16 tp_dst;    /* TCP/UDP/SCTP port; ICMP and ICMPv6 code */
+			__be16 tp_src; /* TCP/UDP/SCTP port; ICMP and ICMPv6 type (as a 16-bit
+					* number) */
+			__be16 tp_dst; /* TCP/UDP/SCTP port; ICMP and ICMPv6 code */
 			__be16 tcp_flags; /* low 12 bits */
-			__be16 pad1;      /* zero */
+			__be16 pad1; /* zero */
 			/* word 4 */
 			__be32 nw_src; /* IPv4; ARP sender protocol address */
 			__be32 nw_dst; /* IPv4; ARP target protocol address */
@@ -83,7 +83,7 @@ struct flow_key {
 			__u8 ipv6_dst[16];
 			/* word 9 */
 			__be32 ipv6_label; /* low 20 bits */
-			__u32 pad2;        /* zero */
+			__u32 pad2; /* zero */
 			/* words 10, 11 */
 			__u8 nd_target[16]; /* neighbour solicitation and advertisement, RFC 4861 */
 			/* words 12, 13 */
@@ -91,7 +91,7 @@ struct flow_key {
 					  * option */
 			__u8 arp_tha[6]; /* ARP target hardware address; ND target link-layer
 					  * option */
-			__u32 pad3;      /* zero */
+			__u32 pad3; /* zero */
 		};
 		__u64 w[FLOW_KEY_WORDS];
 	};
@@ -102,17 +102,18 @@ _Static_assert(sizeof(struct flow_key) == 8 * FLOW_KEY_WORDS, "flow_key has no h
 /* Where the headers are. */
 struct flow_layout {
 	__u16 l3_off; /* of the IP or ARP header from the start of the frame, bytes; 0: none */
-	__u16 l4_off; /* of the TCP, UDP, ICMP.. header, bytes; 0: none (later fragment, cut
-		       * short) */
+	__u16
+	    l4_off; /* of the TCP, UDP, ICMP.. header, bytes; 0: none (later fragment, cut short) */
 	__u8 n_words; /* words of the key that may be non-zero: 5, 10 or 14 */
-	__u8 pad[3];
+	__u8 nw_proto; /* as in the key */
+	__u8 pad[2]; /* zero */
 };
 
 /* xdp_meta.flags */
-#define XDP_META_RX_HASH 0x01   /* rx_hash is valid */
+#define XDP_META_RX_HASH 0x01 /* rx_hash is valid */
 #define XDP_META_TIMESTAMP 0x02 /* timestamp is valid */
-#define XDP_META_VLAN 0x04      /* the NIC took a tag off: vlan_tci holds it */
-#define XDP_META_VLAN_AD 0x08   /* and its type was 802.1ad (0x88a8), not 802.1Q (0x8100) */
+#define XDP_META_VLAN 0x04 /* the NIC took a tag off: vlan_tci holds it */
+#define XDP_META_VLAN_AD 0x08 /* and its type was 802.1ad (0x88a8), not 802.1Q (0x8100) */
 
 /* The first word of a metadata record. The worker clears it on reading, so that a frame's next use
  * cannot find an old record. */
@@ -124,12 +125,12 @@ struct flow_layout {
  */
 struct xdp_meta {
 	__u32 magic; /* XDP_META_MAGIC */
-	__u32 hash;  /* flow_key_hash() of the frame as it lies there */
+	__u32 hash; /* flow_key_hash() of the frame as it lies there */
 	struct flow_layout layout;
-	__u8 flags;      /* XDP_META_* */
-	__u8 pad;        /* zero */
+	__u8 flags; /* XDP_META_* */
+	__u8 pad; /* zero */
 	__be16 vlan_tci; /* the tag that the NIC took off */
-	__u32 rx_hash;   /* the NIC's RSS hash */
+	__u32 rx_hash; /* the NIC's RSS hash */
 	__u64 timestamp; /* RX time, ns of the NIC's clock */
 };
 

@@ -266,6 +266,7 @@ FLOW_INLINE int flow_key_parse(const __u8 *data, const __u8 *end, __u32 frame_le
 	} else if (__builtin_bswap16(key->dl_type) < 0x0600) {
 		key->dl_type = FLOW_BE16(FLOW_DL_TYPE_NONE);
 	}
+	lay->nw_proto = key->nw_proto;
 	return 0;
 }
 

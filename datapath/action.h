@@ -20,28 +20,28 @@
 #define ACTION_LIST_MAX 4096
 
 enum action_type {
-	ACTION_OUTPUT,       /* to datapath port `port` */
-	ACTION_SET_ETH_SRC,  /* value.mac */
-	ACTION_SET_ETH_DST,  /* value.mac */
+	ACTION_OUTPUT, /* to datapath port `port` */
+	ACTION_SET_ETH_SRC, /* value.mac */
+	ACTION_SET_ETH_DST, /* value.mac */
 	ACTION_SET_IPV4_SRC, /* value.ipv4 */
 	ACTION_SET_IPV4_DST, /* value.ipv4 */
 	ACTION_SET_IPV6_SRC, /* value.ipv6 */
 	ACTION_SET_IPV6_DST, /* value.ipv6 */
 	ACTION_SET_IPV6_LABEL, /* value.be32, low 20 bits */
-	ACTION_SET_TOS,      /* value.u8: the whole byte, under mask (DSCP 0xfc, ECN 0x03); IPv4 and
-			      * IPv6 */
-	ACTION_SET_TTL,      /* value.u8; IPv4 and IPv6 */
-	ACTION_DEC_TTL,      /* drops as ttl_expired when it is 0 or 1 */
-	ACTION_SET_TP_SRC,   /* value.be16: TCP, UDP, SCTP source port; ICMP type */
-	ACTION_SET_TP_DST,   /* value.be16: destination port; ICMP code */
-	ACTION_SET_ARP_OP,   /* value.be16 */
-	ACTION_SET_ARP_SPA,  /* value.ipv4 */
-	ACTION_SET_ARP_TPA,  /* value.ipv4 */
-	ACTION_SET_ARP_SHA,  /* value.mac */
-	ACTION_SET_ARP_THA,  /* value.mac */
+	ACTION_SET_TOS, /* value.u8: the whole byte, under mask (DSCP 0xfc, ECN 0x03); IPv4 and
+			 * IPv6 */
+	ACTION_SET_TTL, /* value.u8; IPv4 and IPv6 */
+	ACTION_DEC_TTL, /* drops as ttl_expired when it is 0 or 1 */
+	ACTION_SET_TP_SRC, /* value.be16: TCP, UDP, SCTP source port; ICMP type */
+	ACTION_SET_TP_DST, /* value.be16: destination port; ICMP code */
+	ACTION_SET_ARP_OP, /* value.be16 */
+	ACTION_SET_ARP_SPA, /* value.ipv4 */
+	ACTION_SET_ARP_TPA, /* value.ipv4 */
+	ACTION_SET_ARP_SHA, /* value.mac */
+	ACTION_SET_ARP_THA, /* value.mac */
 	ACTION_SET_ND_TARGET, /* value.ipv6 */
-	ACTION_PUSH_VLAN,    /* value.be16: TPID; the new tag's TCI is 0, or the former tag's */
-	ACTION_POP_VLAN,     /* nothing to do on an untagged packet */
+	ACTION_PUSH_VLAN, /* value.be16: TPID; the new tag's TCI is 0, or the former tag's */
+	ACTION_POP_VLAN, /* nothing to do on an untagged packet */
 	ACTION_SET_VLAN_TCI, /* value.be16 under mask.be16 (VID 0x0fff, PCP 0xe000), without the CFI
 			      * bit; adds an 802.1Q tag when there is none */
 };
@@ -58,9 +58,9 @@ union action_value {
 struct action {
 	uint16_t type; /* enum action_type */
 	uint16_t pad;
-	uint32_t port;            /* ACTION_OUTPUT: datapath port number */
+	uint32_t port; /* ACTION_OUTPUT: datapath port number */
 	union action_value value; /* network byte order */
-	union action_value mask;  /* bits of the field to set; all ones for the whole field */
+	union action_value mask; /* bits of the field to set; all ones for the whole field */
 };
 
 /* A growing list of actions. */

@@ -32,10 +32,10 @@ struct worker;
 
 struct datapath_config {
 	unsigned int n_workers; /* 1..DATAPATH_WORKERS_MAX */
-	const int *cores;       /* n_workers CPU numbers to pin to, -1: not pinned; NULL: none is
-				 * pinned */
-	uint32_t n_frames;      /* frames in the pool; 0: a default */
-	uint32_t max_flows;     /* megaflows a worker may cache; 0: a default */
+	const int *cores; /* n_workers CPU numbers to pin to, -1: not pinned; NULL: none is
+			   * pinned */
+	uint32_t n_frames; /* frames in the pool; 0: a default */
+	uint32_t max_flows; /* megaflows a worker may cache; 0: a default */
 	const struct pipeline *pipeline;
 	void *pipeline_aux;
 };
@@ -87,29 +87,30 @@ struct datapath_flow_info {
 	enum drop_reason drop_reason;
 	uint64_t n_packets;
 	uint64_t n_bytes;
-	uint64_t used;  /* clock_now() of the last packet, ns; 0: never */
-	uint64_t hits_signature; /* of n_packets, how many tier 1 answered; informational */
+	uint64_t used_ns; /* clock_now() of the last packet; 0: never */
+	uint64_t n_signature; /* of n_packets, how many tier 1 answered */
 };
 typedef void datapath_flow_cb(void *aux, const struct datapath_flow_info *info);
 
-/* Calls `cb` for each cached flow of worker `worker` (-1: all), in that worker's thread, while the
- * control thread waits: `cb` must not call datapath_*. */
-void datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, void *aux);
+/* Calls `cb` for a copy of each cached flow of worker `worker` (-1: all), in the calling thread.
+ * Returns 0, or -ENOMEM when some were left out. */
+int datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, void *aux);
 
 /* What a worker did; single writer, read any time. */
 struct worker_stats {
 	uint64_t rx_packets;
 	uint64_t hits_signature; /* tier 1 */
-	uint64_t hits_megaflow;  /* tier 2 */
-	uint64_t misses;         /* tier 3: translations */
-	uint64_t revalidations;  /* of flows of an older generation */
+	uint64_t hits_megaflow; /* tier 2 */
+	uint64_t misses; /* tier 3: translations */
+	uint64_t revalidations; /* of flows of an older generation */
 	uint64_t subtables_probed; /* by all tier 2 look-ups together */
-	uint64_t polls;          /* rounds over the queues */
-	uint64_t sleeps;         /* times it went to sleep */
-	uint64_t busy_ns;        /* time awake */
-	uint32_t n_flows;        /* megaflows cached now */
-	uint32_t n_subtables;    /* masks among them */
-	int core;                /* CPU it is pinned to, -1: none */
+	uint64_t polls; /* rounds over the queues */
+	uint64_t sleeps; /* times it went to sleep */
+	uint64_t busy_ns; /* time awake */
+	uint64_t n_flows; /* megaflows cached now */
+	uint64_t n_subtables; /* masks among them */
+	unsigned int n_rxqs; /* receive queues it polls */
+	int core; /* CPU it is pinned to, -1: none */
 };
 unsigned int datapath_get_n_workers(const struct datapath *dp);
 void datapath_get_worker_stats(const struct datapath *dp, unsigned int worker,

@@ -3,15 +3,24 @@
 
 noinst_LIBRARIES += datapath/libdatapath.a
 datapath_libdatapath_a_SOURCES = \
+	datapath/action.c \
 	datapath/action.h \
+	datapath/action_apply.c \
+	datapath/datapath.c \
 	datapath/datapath.h \
 	datapath/drop.c \
 	datapath/drop.h \
+	datapath/flow_cache.c \
+	datapath/flow_cache.h \
+	datapath/forward.c \
 	datapath/frame_pool.c \
 	datapath/frame_pool.h \
+	datapath/offload.c \
 	datapath/offload.h \
 	datapath/packet.c \
 	datapath/packet.h \
 	datapath/pipeline.h \
 	datapath/port.c \
-	datapath/port.h
+	datapath/port.h \
+	datapath/worker.c \
+	datapath/worker_priv.h

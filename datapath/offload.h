@@ -37,6 +37,9 @@ void packet_resolve_csum(struct packet *packet);
 /* Finishes a partial checksum. Returns 0, or -EINVAL when it lies outside of the packet. */
 int packet_finish_csum(struct packet *packet) WARN_UNUSED;
 
+/* Most segments that one GSO packet may be cut into. */
+#define OFFLOAD_SEGMENTS_MAX 2048
+
 /* Checks offload members that came from outside (a guest's or the kernel's virtio_net_hdr) against
  * the packet: offsets within it, GSO type agreeing with the headers, sane sizes. Returns 0 or
  * -EINVAL. */

@@ -35,45 +35,45 @@
 #define PACKET_LEN_MAX (65535u + 14 + 8)
 
 enum packet_csum {
-	PACKET_CSUM_UNKNOWN,  /* as on the wire: may be right or wrong, not our business */
+	PACKET_CSUM_UNKNOWN, /* as on the wire: may be right or wrong, not our business */
 	PACKET_CSUM_COMPLETE, /* verified by who handed it to us */
-	PACKET_CSUM_PARTIAL,  /* to be finished, see above */
-	PACKET_CSUM_MAYBE,    /* from a device whose sender may leave it partial without telling
-			       * (veth by AF_XDP): packet_resolve_csum() in offload.h finds out */
+	PACKET_CSUM_PARTIAL, /* to be finished, see above */
+	PACKET_CSUM_MAYBE, /* from a device whose sender may leave it partial without telling
+			    * (veth by AF_XDP): packet_resolve_csum() in offload.h finds out */
 };
 
 enum packet_gso { /* values of virtio_net_hdr.gso_type */
-	PACKET_GSO_NONE = 0,
-	PACKET_GSO_TCP4 = 1,
-	PACKET_GSO_UDP = 3, /* UFO: IP fragments */
-	PACKET_GSO_TCP6 = 4,
-	PACKET_GSO_UDP_L4 = 5, /* USO: datagrams */
+		  PACKET_GSO_NONE = 0,
+		  PACKET_GSO_TCP4 = 1,
+		  PACKET_GSO_TCP6 = 4,
+		  PACKET_GSO_UDP_L4 =
+		      5, /* USO: datagrams. UFO (3) is not taken: its segments are fragments */
 };
 
 struct packet {
 	/* First cache line: what each packet needs. */
-	uint8_t *data;              /* first byte of this segment */
-	uint32_t len;               /* bytes in this segment */
-	uint32_t total_len;         /* head: bytes in the whole chain */
-	struct packet *next;        /* next segment, or NULL */
-	uint32_t hash;              /* head: flow_key_hash(), valid if has_hash */
-	uint32_t in_port;           /* head: datapath port number it came in by */
-	struct flow_layout layout;  /* head: where the headers are, valid if has_hash */
-	bool has_hash;              /* head: hash and layout are valid for the bytes as they are
-				     * now */
-	uint8_t csum;               /* head: enum packet_csum */
-	uint8_t gso_type;           /* head: enum packet_gso */
-	uint8_t n_segs;             /* head: segments in the chain, this one included */
-	uint16_t gso_size;          /* head: payload bytes per segment */
-	uint16_t csum_start;        /* head: offset from the first byte */
-	uint16_t csum_offset;       /* head: of the checksum field from csum_start */
+	uint8_t *data; /* first byte of this segment */
+	uint32_t len; /* bytes in this segment */
+	uint32_t total_len; /* head: bytes in the whole chain */
+	struct packet *next; /* next segment, or NULL */
+	uint32_t hash; /* head: flow_key_hash(), valid if has_hash */
+	uint32_t in_port; /* head: datapath port number it came in by */
+	struct flow_layout layout; /* head: where the headers are, valid if has_hash */
+	bool has_hash; /* head: hash is that of the packet as it came in, layout is that of its
+			* bytes as they are now */
+	uint8_t csum; /* head: enum packet_csum */
+	uint8_t gso_type; /* head: enum packet_gso */
+	uint8_t n_segs; /* head: segments in the chain, this one included */
+	uint16_t gso_size; /* head: payload bytes per segment */
+	uint16_t csum_start; /* head: offset from the first byte */
+	uint16_t csum_offset; /* head: of the checksum field from csum_start */
 	uint16_t pad;
 	uint32_t owner; /* FRAME_FREE, FRAME_HELD or a queue's id; see frame_pool.h */
 
 	/* Second cache line. */
 	uint8_t *frame cacheline_aligned; /* the frame's first byte, for good */
-	uint64_t timestamp;               /* head: RX time by the NIC's clock, ns; 0: none */
-	uint32_t rx_hash;                 /* head: the NIC's RSS hash; 0: none */
+	uint64_t timestamp; /* head: RX time by the NIC's clock, ns; 0: none */
+	uint32_t rx_hash; /* head: the NIC's RSS hash; 0: none */
 };
 
 _Static_assert(offsetof(struct packet, frame) == 64, "the hot half is one cache line");
@@ -159,8 +159,8 @@ struct packet *packet_clone(struct frame_cache *cache, const struct packet *pack
 
 /* Puts `len` bytes behind the packet's, adding segments as needed. Returns 0, or -ENOBUFS (nothing
  * was added) or -EMSGSIZE (past PACKET_LEN_MAX). */
-int packet_append(struct frame_cache *cache, struct packet *packet, const void *data, uint32_t len)
-	WARN_UNUSED;
+int packet_append(struct frame_cache *cache, struct packet *packet, const void *data,
+		  uint32_t len) WARN_UNUSED;
 
 /* Copies `len` bytes from offset `offset` of the chain into `buf`. Returns how many there were. */
 uint32_t packet_read(const struct packet *packet, uint32_t offset, void *buf, uint32_t len);

@@ -26,7 +26,7 @@
 
 /* A verdict: what to do with every packet that agrees with the key in the bits of the mask. */
 struct pipeline_verdict {
-	struct flow_key mask;       /* bits that were looked at; in_port is always all ones */
+	struct flow_key mask; /* bits that were looked at; in_port is always all ones */
 	struct action_list actions; /* initialised and owned by the caller, emptied before each
 				     * call */
 	enum drop_reason drop_reason; /* why, when there are no actions */

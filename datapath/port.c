@@ -14,7 +14,7 @@ const struct port_class *const port_classes[] = {
 
 const struct port_class *port_class_lookup(const char *type, struct error *err)
 {
-	for (const struct port_class *const *class = port_classes; *class; class++)
+	for (const struct port_class *const *class = port_classes; *class; class ++)
 		if (!strcmp((*class)->type, type))
 			return *class;
 	error_set(err, EINVAL, "unknown port type '%s'", type);

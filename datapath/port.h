@@ -50,15 +50,15 @@ struct port_option {
 /* What a driver takes as options; for usage texts, suggestions and completion. Ends with a NULL
  * name. */
 struct port_option_def {
-	const char *name;    /* "mode" */
-	const char *values;  /* for people: "zerocopy|native|generic|auto" */
+	const char *name; /* "mode" */
+	const char *values; /* for people: "zerocopy|native|generic|auto" */
 	const char *initial; /* value when not given, NULL: none */
-	const char *help;    /* one sentence */
+	const char *help; /* one sentence */
 };
 
 /* What a port is asked to be. */
 struct port_config {
-	const char *name;                  /* port name, for most drivers the netdev's as well */
+	const char *name; /* port name, for most drivers the netdev's as well */
 	const struct port_option *options; /* n_options of them, keys unique and known to the
 					    * class */
 	size_t n_options;
@@ -77,30 +77,30 @@ struct port_counters {
 
 /* What a port can take of a packet's offloads; software does the rest before tx (offload.h). */
 struct port_caps {
-	uint32_t max_len;      /* longest frame, bytes, MTU + Ethernet header + one VLAN tag */
-	bool csum;             /* PACKET_CSUM_PARTIAL */
-	bool gso_tcp4;         /* PACKET_GSO_TCP4, and so on */
+	uint32_t max_len; /* longest frame, bytes, MTU + Ethernet header + one VLAN tag */
+	bool csum; /* PACKET_CSUM_PARTIAL */
+	bool gso_tcp4; /* PACKET_GSO_TCP4, and so on */
 	bool gso_tcp6;
 	bool gso_udp_l4;
-	uint8_t max_segs;      /* most segments in a packet; >= 1 */
+	uint8_t max_segs; /* most segments in a packet; >= 1 */
 };
 
 /* A receive queue. Drivers put it at the start of their own structure. */
 struct port_rxq {
 	struct port *port;
-	unsigned int index;    /* in port->rxqs */
+	unsigned int index; /* in port->rxqs */
 	struct worker *worker; /* who polls it; set by the datapath, NULL before */
-	int fd;                /* becomes readable when there is something to receive; -1: always
-			        * polled */
-	uint32_t owner;        /* id for frames lent to the kernel through it */
+	int fd; /* becomes readable when there is something to receive; -1: always
+		 * polled */
+	uint32_t owner; /* id for frames lent to the kernel through it */
 };
 
 /* A transmit queue. Drivers put it at the start of their own structure. */
 struct port_txq {
 	struct port *port;
 	unsigned int index; /* in port->txqs */
-	bool shared;        /* more than one thread transmits here: take `lock` around tx and
-			     * flush */
+	bool shared; /* more than one thread transmits here: take `lock` around tx and
+		      * flush */
 	struct spinlock lock;
 	uint32_t owner; /* id for frames lent to the kernel through it */
 };
@@ -115,7 +115,7 @@ struct port {
 	struct port_rxq *rxqs[PORT_QUEUES_MAX];
 	struct port_txq *txqs[PORT_QUEUES_MAX];
 	struct port_caps caps;
-	bool link_up;                   /* relaxed atomic, see port_get_link() */
+	bool link_up; /* relaxed atomic, see port_get_link() */
 	struct port_counters *counters; /* one for each worker, and one last for the control
 					 * thread */
 	uint64_t kernel_drops[DROP_N_REASONS]; /* of stage KERNEL; written by get_stats() only */
@@ -227,6 +227,12 @@ static inline void port_set_link(struct port *port, bool up)
 static inline void counter_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* Sets a counter, likewise. */
+static inline void counter_set(uint64_t *counter, uint64_t value)
+{
+	__atomic_store_n(counter, value, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t counter_get(const uint64_t *counter)

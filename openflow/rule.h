@@ -46,12 +46,12 @@ struct rule {
 	uint16_t idle_timeout; /* s; 0: never */
 	uint16_t hard_timeout; /* s; 0: never */
 	struct ofaction_list actions;
-	uint64_t created; /* clock_ns() */
-	uint64_t modified; /* clock_ns() of the last mod-flows, or `created`: hard_timeout counts
+	uint64_t created; /* clock_now() */
+	uint64_t modified; /* clock_now() of the last mod-flows, or `created`: hard_timeout counts
 			      from here */
 	uint64_t n_packets; /* atomic, credited so far */
 	uint64_t n_bytes; /* atomic */
-	uint64_t used; /* atomic, clock_ns() of the last packet credited; `created` before */
+	uint64_t used; /* atomic, clock_now() of the last packet credited; `created` before */
 	uint32_t refs; /* atomic: the table's, and one for each cached flow's cookie */
 
 	/* The classifier's: see classifier.h. */
@@ -89,7 +89,7 @@ bool rule_outputs_to(const struct rule *rule, uint32_t port);
 struct rule_stats {
 	uint64_t n_packets;
 	uint64_t n_bytes;
-	uint64_t used; /* clock_ns() of the last packet; created when there was none */
+	uint64_t used; /* clock_now() of the last packet; created when there was none */
 };
 void rule_get_stats(const struct rule *rule, struct rule_stats *stats);
 

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datapath/worker_priv.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* 64 MiB of frames. */
+#define DATAPATH_FRAMES_DEFAULT 32768u
+
+/* ---- life cycle -------------------------------------------------------------------------------
+ */
+
+int datapath_create(const struct datapath_config *config, struct datapath **dpp, struct error *err)
+{
+	uint32_t n_frames = config->n_frames ? config->n_frames : DATAPATH_FRAMES_DEFAULT;
+	uint32_t max_flows = config->max_flows ? config->max_flows : FLOW_CACHE_FLOWS_DEFAULT;
+	struct datapath *dp;
+	int ret;
+
+	if (config->n_workers < 1 || config->n_workers > DATAPATH_WORKERS_MAX)
+		return error_set(err, EINVAL, "%u workers: must be from 1 to %d", config->n_workers,
+				 DATAPATH_WORKERS_MAX);
+	dp = calloc(1, sizeof(*dp));
+	if (!dp)
+		return error_set(err, ENOMEM, "no memory for the datapath");
+	dp->pipeline = *config->pipeline;
+	dp->pipeline_aux = config->pipeline_aux;
+	atomic_init(&dp->generation, 1);
+	ret = frame_pool_create(n_frames, &dp->pool, err);
+	if (ret)
+		goto err_dp;
+	frame_cache_init(&dp->control_cache, dp->pool);
+	dp->workers = calloc(config->n_workers, sizeof(struct worker *));
+	if (!dp->workers) {
+		ret = error_set(err, ENOMEM, "no memory for %u workers", config->n_workers);
+		goto err_pool;
+	}
+	rcu_join();
+	rcu_offline();
+	for (; dp->n_workers < config->n_workers; dp->n_workers++) {
+		int core = config->cores ? config->cores[dp->n_workers] : -1;
+
+		ret = worker_create(dp, dp->n_workers, core, max_flows, &dp->workers[dp->n_workers],
+				    err);
+		if (ret)
+			goto err_workers;
+	}
+	*dpp = dp;
+	return 0;
+
+err_workers:
+	while (dp->n_workers)
+		worker_destroy(dp->workers[--dp->n_workers]);
+	rcu_leave();
+	free(dp->workers);
+err_pool:
+	frame_pool_destroy(dp->pool);
+err_dp:
+	free(dp);
+	return ret;
+}
+
+void datapath_destroy(struct datapath *dp)
+{
+	if (!dp)
+		return;
+	for (uint32_t no = 1; no <= PORT_NO_MAX; no++)
+		if (dp->ports[no])
+			(void)!datapath_remove_port(dp, no);
+	while (dp->n_workers)
+		worker_destroy(dp->workers[--dp->n_workers]);
+	rcu_leave();
+	free(dp->workers);
+	frame_cache_uninit(&dp->control_cache);
+	frame_pool_destroy(dp->pool);
+	free(dp);
+}
+
+/* ---- ports
+ * ---------------------------------------------------------------------------------------- */
+
+struct port *datapath_get_port(const struct datapath *dp, uint32_t port_no)
+{
+	return port_no <= PORT_NO_MAX ? dp->ports[port_no] : NULL;
+}
+
+struct port *datapath_lookup_port(const struct datapath *dp, const char *name)
+{
+	for (uint32_t no = 1; no <= PORT_NO_MAX; no++)
+		if (dp->ports[no] && !strcmp(dp->ports[no]->name, name))
+			return dp->ports[no];
+	return NULL;
+}
+
+/* The worker that polls the fewest queues. */
+static struct worker *least_loaded(const struct datapath *dp)
+{
+	struct worker *best = dp->workers[0];
+
+	for (unsigned int i = 1; i < dp->n_workers; i++)
+		if (atomic_load(&dp->workers[i]->polls)->n < atomic_load(&best->polls)->n)
+			best = dp->workers[i];
+	return best;
+}
+
+/* Phase one of removal, as far as phase one of addition got: no worker knows the port on return. */
+static void unpublish_port(struct datapath *dp, struct port *port)
+{
+	struct worker_port *views[DATAPATH_WORKERS_MAX];
+
+	for (unsigned int i = 0; i < port->n_rxqs; i++)
+		if (port->rxqs[i]->worker)
+			worker_remove_rxq(port->rxqs[i]->worker, port->rxqs[i]);
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		views[i] = worker_remove_port(dp->workers[i], port->no);
+	rcu_wait();
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		free(views[i]);
+}
+
+static int publish_port(struct datapath *dp, struct port *port)
+{
+	for (unsigned int i = 0; i < port->n_txqs; i++)
+		port->txqs[i]->shared = port->n_txqs < dp->n_workers;
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		int err = worker_add_port(dp->workers[i], port);
+
+		if (err)
+			return err;
+	}
+	for (unsigned int i = 0; i < port->n_rxqs; i++) {
+		int err = worker_add_rxq(least_loaded(dp), port->rxqs[i]);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int datapath_add_port(struct datapath *dp, const char *type, const struct port_config *config,
+		      uint32_t *port_no, struct error *err)
+{
+	const struct port_class *class = port_class_lookup(type, err);
+	struct port_config full = *config;
+	struct port *port;
+	uint32_t no = 1;
+	int ret;
+
+	if (!class)
+		return -EINVAL;
+	if (datapath_lookup_port(dp, config->name))
+		return error_set(err, EEXIST, "port '%s' exists already", config->name);
+	if (config->name[0] == '\0' || strlen(config->name) >= PORT_NAME_SIZE)
+		return error_set(err, EINVAL, "port name '%s': must have from 1 to %d characters",
+				 config->name, PORT_NAME_SIZE - 1);
+	ret = port_class_check_options(class, config, err);
+	if (ret)
+		return ret;
+	while (no <= PORT_NO_MAX && dp->ports[no])
+		no++;
+	if (no > PORT_NO_MAX)
+		return error_set(err, ENOSPC, "there are %d ports already", PORT_NO_MAX);
+	full.n_workers = dp->n_workers;
+	ret = class->open(dp, &full, &port, err);
+	if (ret)
+		return ret;
+	port->no = no;
+	ret = publish_port(dp, port);
+	if (ret) {
+		unpublish_port(dp, port);
+		class->close(port);
+		return error_set(err, ret, "port '%s': workers cannot poll it: %s", config->name,
+				 strerror(-ret));
+	}
+	dp->ports[no] = port;
+	*port_no = no;
+	return 0;
+}
+
+int datapath_remove_port(struct datapath *dp, uint32_t port_no)
+{
+	struct port *port = datapath_get_port(dp, port_no);
+
+	if (!port)
+		return -ENOENT;
+	dp->ports[port_no] = NULL;
+	unpublish_port(dp, port);
+	port->class->close(port);
+	return 0;
+}
+
+/* ---- freshness ---------------------------------------------------------------------------------
+ */
+
+void datapath_invalidate_async(struct datapath *dp)
+{
+	atomic_fetch_add_explicit(&dp->generation, 1, memory_order_acq_rel);
+}
+
+void datapath_invalidate(struct datapath *dp)
+{
+	datapath_invalidate_async(dp);
+	rcu_wait();
+}
+
+uint64_t datapath_get_generation(const struct datapath *dp)
+{
+	return atomic_load_explicit(&dp->generation, memory_order_acquire);
+}
+
+/* ---- jobs in all workers -----------------------------------------------------------------------
+ */
+
+/* Calls `slice` for flows in the worker's cache, WORKER_SLICE_FLOWS a round. */
+static bool slice_flows(struct worker *worker, struct worker_job *job,
+			void (*each)(struct worker *worker, struct worker_job *job,
+				     struct flow *flow))
+{
+	uint32_t end = MIN(worker->flows.n_touched, job->position + WORKER_SLICE_FLOWS);
+
+	for (; job->position < end; job->position++) {
+		struct flow *flow =
+			job->position ? flow_cache_get(&worker->flows, job->position) : NULL;
+
+		if (flow)
+			each(worker, job, flow);
+	}
+	return job->position >= worker->flows.n_touched;
+}
+
+static void fold_flow(struct worker *worker, struct worker_job *job UNUSED, struct flow *flow)
+{
+	flow_cache_credit(&worker->flows, flow);
+}
+
+static bool fold_slice(struct worker *worker, struct worker_job *job)
+{
+	return slice_flows(worker, job, fold_flow);
+}
+
+/* Runs `run` in each worker (or in `only`) and waits. */
+static void run_everywhere(struct datapath *dp, struct worker *only,
+			   bool (*run)(struct worker *worker, struct worker_job *job),
+			   void *context)
+{
+	struct worker_job jobs[DATAPATH_WORKERS_MAX];
+	unsigned int n = 0;
+	sem_t done;
+
+	sem_init(&done, 0, 0);
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		if (only && dp->workers[i] != only)
+			continue;
+		memset(&jobs[n], 0, sizeof(jobs[n]));
+		jobs[n].run = run;
+		jobs[n].context = context;
+		jobs[n].done = &done;
+		worker_post(dp->workers[i], &jobs[n++]);
+	}
+	while (n)
+		if (sem_wait(&done) == 0)
+			n--;
+	sem_destroy(&done);
+}
+
+void datapath_fold_counters(struct datapath *dp)
+{
+	run_everywhere(dp, NULL, fold_slice, NULL);
+}
+
+static void sweep_flow(struct worker *worker, struct worker_job *job, struct flow *flow)
+{
+	/* used_ns may lie past now_ns by nothing at all: both are this thread's. */
+	if (worker->now_ns - flow->used_ns > job->argument)
+		flow_cache_remove(&worker->flows, flow);
+	else
+		flow_cache_credit(&worker->flows, flow);
+}
+
+static bool sweep_slice(struct worker *worker, struct worker_job *job)
+{
+	return slice_flows(worker, job, sweep_flow);
+}
+
+void datapath_sweep(struct datapath *dp, uint64_t idle_ns)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		struct worker_job *job = &dp->workers[i]->sweep;
+
+		if (atomic_load(&job->queued))
+			continue; /* the last one is still at it */
+		job->run = sweep_slice;
+		job->argument = idle_ns;
+		worker_post(dp->workers[i], job);
+	}
+}
+
+/* ---- looking in ---------------------------------------------------------------------------------
+ */
+
+/* Copies of flows, taken in the workers and shown in the control thread. */
+struct flow_copies {
+	struct mutex lock;
+	struct flow_copy {
+		struct flow flow;
+		struct flow_key mask;
+		unsigned int worker;
+	} * copies; /* n of them; lock. Actions are copies, too */
+	size_t n;
+	size_t capacity;
+	bool failed; /* no memory for some */
+};
+
+static void copy_flow(struct worker *worker, struct worker_job *job, struct flow *flow)
+{
+	struct flow_copies *all = job->context;
+	size_t size = flow->n_actions * sizeof(*flow->actions);
+	struct flow_copy *copy;
+
+	if (all->n == all->capacity) {
+		size_t capacity = all->capacity ? all->capacity * 2 : 256;
+		void *bigger = aligned_alloc(CACHE_LINE, capacity * sizeof(*all->copies));
+
+		if (!bigger) {
+			all->failed = true;
+			return;
+		}
+		if (all->n)
+			memcpy(bigger, all->copies, all->n * sizeof(*all->copies));
+		free(all->copies);
+		all->copies = bigger;
+		all->capacity = capacity;
+	}
+	copy = &all->copies[all->n];
+	copy->flow = *flow;
+	copy->mask = flow->subtable->mask;
+	copy->worker = worker->index;
+	copy->flow.actions = malloc(size ? size : 1);
+	if (!copy->flow.actions) {
+		all->failed = true;
+		return;
+	}
+	if (size)
+		memcpy(copy->flow.actions, flow->actions, size);
+	all->n++;
+}
+
+static bool copy_slice(struct worker *worker, struct worker_job *job)
+{
+	struct flow_copies *all = job->context;
+	bool done;
+
+	mutex_lock(&all->lock);
+	done = slice_flows(worker, job, copy_flow);
+	mutex_unlock(&all->lock);
+	return done;
+}
+
+int datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, void *aux)
+{
+	struct worker *only =
+		worker >= 0 && (unsigned int)worker < dp->n_workers ? dp->workers[worker] : NULL;
+	struct flow_copies all = {.lock = MUTEX_INIT};
+
+	run_everywhere(dp, only, copy_slice, &all);
+	for (size_t i = 0; i < all.n; i++) {
+		const struct flow_copy *copy = &all.copies[i];
+		const struct flow *flow = &copy->flow;
+		struct datapath_flow_info info = {
+			.worker = copy->worker,
+			.key = &flow->key,
+			.mask = &copy->mask,
+			.actions = flow->actions,
+			.n_actions = flow->n_actions,
+			.drop_reason = (enum drop_reason)flow->drop_reason,
+			.n_packets = flow->n_packets,
+			.n_bytes = flow->n_bytes,
+			.used_ns = flow->used_ns,
+			.n_signature = flow->n_signature,
+		};
+
+		cb(aux, &info);
+		free(flow->actions);
+	}
+	free(all.copies);
+	return all.failed ? -ENOMEM : 0;
+}
+
+unsigned int datapath_get_n_workers(const struct datapath *dp)
+{
+	return dp->n_workers;
+}
+
+void datapath_get_worker_stats(const struct datapath *dp, unsigned int worker,
+			       struct worker_stats *stats)
+{
+	const struct worker_stats *from = &dp->workers[worker]->stats;
+
+	stats->rx_packets = counter_get(&from->rx_packets);
+	stats->hits_signature = counter_get(&from->hits_signature);
+	stats->hits_megaflow = counter_get(&from->hits_megaflow);
+	stats->misses = counter_get(&from->misses);
+	stats->revalidations = counter_get(&from->revalidations);
+	stats->subtables_probed = counter_get(&from->subtables_probed);
+	stats->polls = counter_get(&from->polls);
+	stats->sleeps = counter_get(&from->sleeps);
+	stats->busy_ns = counter_get(&from->busy_ns);
+	stats->n_flows = counter_get(&from->n_flows);
+	stats->n_subtables = counter_get(&from->n_subtables);
+	stats->n_rxqs = atomic_load(&dp->workers[worker]->polls)->n;
+	stats->core = from->core;
+}
+
+struct frame_pool *datapath_get_pool(const struct datapath *dp)
+{
+	return dp->pool;
+}
+
+struct frame_cache *datapath_get_control_cache(struct datapath *dp)
+{
+	return &dp->control_cache;
+}
