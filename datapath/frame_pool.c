@@ -32,7 +32,9 @@ static int area_map(struct frame_pool *pool, struct error *err)
 	return 0;
 }
 
+/* nobody else knows the pool yet */
 int frame_pool_create(uint32_t n_frames, struct frame_pool **poolp, struct error *err)
+	NO_THREAD_SAFETY_ANALYSIS
 {
 	struct frame_pool *pool;
 	int ret;
@@ -79,7 +81,8 @@ err_pool:
 	return ret;
 }
 
-void frame_pool_destroy(struct frame_pool *pool)
+/* nobody else knows the pool any more */
+void frame_pool_destroy(struct frame_pool *pool) NO_THREAD_SAFETY_ANALYSIS
 {
 	if (!pool)
 		return;

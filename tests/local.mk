@@ -40,7 +40,7 @@ sanitized_tests = $(unit_tests) $(fuzz_tests) $(daemon_tests)
 
 sub_build = $(srcdir)/tests/sub-build '$(abs_top_srcdir)'
 
-PHONY_TARGETS += check-asan check-tsan check-system
+PHONY_TARGETS += check-asan check-tsan check-clang check-system
 check-asan:
 	@$(sub_build) asan --enable-sanitizer=address,undefined
 	$(MAKE) -C asan $(AM_MAKEFLAGS) check TESTS='$(sanitized_tests)'
@@ -48,6 +48,11 @@ check-asan:
 check-tsan:
 	@$(sub_build) tsan --enable-sanitizer=thread
 	$(MAKE) -C tsan $(AM_MAKEFLAGS) check TESTS='$(sanitized_tests)'
+
+# the second compiler, with its lock analysis: no warning is let through
+check-clang:
+	@$(sub_build) clang CC=clang --enable-werror
+	$(MAKE) -C clang $(AM_MAKEFLAGS) check TESTS='$(unit_tests) $(fuzz_tests)'
 
 # what was skipped is said after automake's own summary, with the reason: the last line of its log
 check-system: all
@@ -62,4 +67,4 @@ check-system: all
 	exit $$status
 
 distclean-local:
-	-rm -rf asan tsan fuzzing
+	-rm -rf asan tsan clang fuzzing

@@ -32,3 +32,9 @@ unit_tests += tests/unit/test_ofaction
 tests_unit_test_ofaction_SOURCES = tests/unit/test_ofaction.c
 
 EXTRA_DIST += tests/unit/test.h
+
+unit_tests += tests/unit/test_container
+tests_unit_test_container_SOURCES = tests/unit/test_container.c
+
+unit_tests += tests/unit/test_nlerr
+tests_unit_test_nlerr_SOURCES = tests/unit/test_nlerr.c
