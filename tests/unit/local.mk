@@ -31,6 +31,14 @@ tests_unit_test_match_SOURCES = tests/unit/test_match.c
 unit_tests += tests/unit/test_ofaction
 tests_unit_test_ofaction_SOURCES = tests/unit/test_ofaction.c
 
+frames = tests/unit/frames.c tests/unit/frames.h
+
+unit_tests += tests/unit/test_offload
+tests_unit_test_offload_SOURCES = tests/unit/test_offload.c $(frames)
+
+unit_tests += tests/unit/test_action
+tests_unit_test_action_SOURCES = tests/unit/test_action.c $(frames)
+
 EXTRA_DIST += tests/unit/test.h
 
 unit_tests += tests/unit/test_container
