@@ -45,13 +45,16 @@ static int write_text(const char *path, const char *text)
 static bool isolate(void)
 {
 	uid_t uid = geteuid();
-	char map[64];
+	gid_t gid = getegid();
+	char uids[32], gids[32];
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)) < 0)
 		return false;
-	snprintf(map, sizeof(map), "0 %u 1", (unsigned int)uid);
+	snprintf(uids, sizeof(uids), "0 %u 1", (unsigned int)uid);
+	snprintf(gids, sizeof(gids), "0 %u 1", (unsigned int)gid);
 	if (uid && (write_text("/proc/self/setgroups", "deny") < 0 ||
-		    write_text("/proc/self/uid_map", map) < 0))
+		    write_text("/proc/self/uid_map", uids) < 0 ||
+		    write_text("/proc/self/gid_map", gids) < 0))
 		return false;
 	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0 && mkdir(NETNS_DIR, 0755) == 0;
