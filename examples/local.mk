@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# examples/: rule scripts for `vswitchctl add-flows`, installed for reading and copying
+
+examples = \
+	examples/containers.flows \
+	examples/firewall.flows \
+	examples/learning-switch.flows \
+	examples/vlans.flows
+
+examplesdir = $(pkgdatadir)/examples
+dist_examples_DATA = $(examples)
