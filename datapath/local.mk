@@ -6,6 +6,8 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/action.c \
 	datapath/action.h \
 	datapath/action_apply.c \
+	datapath/capture.c \
+	datapath/capture.h \
 	datapath/datapath.c \
 	datapath/datapath.h \
 	datapath/drop.c \
@@ -22,5 +24,9 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/pipeline.h \
 	datapath/port.c \
 	datapath/port.h \
+	datapath/port_mem.c \
+	datapath/port_mem.h \
+	datapath/port_mem_io.c \
+	datapath/port_mem_priv.h \
 	datapath/worker.c \
 	datapath/worker_priv.h

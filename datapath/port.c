@@ -7,8 +7,10 @@
 
 #include "datapath/datapath.h"
 #include "datapath/port.h"
+#include "datapath/port_mem.h"
 
 const struct port_class *const port_classes[] = {
+	&port_mem_class,
 	NULL,
 };
 
@@ -73,6 +75,19 @@ int port_config_get_uint(const struct port_class *class, const struct port_confi
 		return error_set(err, EINVAL, "%s=%s: must be a number from %u to %u", key, text,
 				 min, max);
 	*value = (unsigned int)number;
+	return 0;
+}
+
+int port_config_get_bool(const struct port_class *class, const struct port_config *config,
+			 const char *key, bool *value, struct error *err)
+{
+	const char *text = port_config_get(class, config, key);
+
+	if (!text)
+		return error_set(err, EINVAL, "option '%s' is missing", key);
+	if (strcmp(text, "on") && strcmp(text, "off"))
+		return error_set(err, EINVAL, "%s=%s: must be on or off", key, text);
+	*value = !strcmp(text, "on");
 	return 0;
 }
 

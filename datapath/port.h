@@ -202,6 +202,10 @@ int port_config_get_uint(const struct port_class *class, const struct port_confi
 			 const char *key, unsigned int min, unsigned int max, unsigned int *value,
 			 struct error *err) WARN_UNUSED;
 
+/* Reads option `key` as "on" or "off". Returns 0 or -EINVAL with `err` set. */
+int port_config_get_bool(const struct port_class *class, const struct port_config *config,
+			 const char *key, bool *value, struct error *err) WARN_UNUSED;
+
 /* For drivers' open(): sets class, dp, name and link_up, and allocates the counters. Returns 0,
  * -ENOMEM. */
 int port_init(struct port *port, const struct port_class *class, struct datapath *dp,

@@ -39,6 +39,9 @@ tests_unit_test_offload_SOURCES = tests/unit/test_offload.c $(frames)
 unit_tests += tests/unit/test_action
 tests_unit_test_action_SOURCES = tests/unit/test_action.c $(frames)
 
+unit_tests += tests/unit/test_port_mem
+tests_unit_test_port_mem_SOURCES = tests/unit/test_port_mem.c
+
 EXTRA_DIST += tests/unit/test.h
 
 unit_tests += tests/unit/test_container
