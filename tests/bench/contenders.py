@@ -8,14 +8,15 @@ to one port that come in at g1 leave at s0; what else there is (ARP and the like
 """
 
 import os
+import time
 
-from lab import BenchError, run, wait_for
+from lab import BenchError, run, succeeds, wait_for
 
 RULE = "priority=10,udp,in_port={port_in},nw_src=198.18.0.0/15,tp_dst=5001,actions=output:{port_out}"
 OVS_SHARE = "/usr/share/openvswitch"
 OVS_PLAIN = "/usr/lib/openvswitch-switch/ovs-vswitchd"
 OVS_DPDK = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
-DPDK_MEMORY = "1024"  # MiB
+DPDK_MEMORY = 1024  # MiB
 
 
 class Redirect:
@@ -61,7 +62,7 @@ class Testpmd:
     def start(self, lab):
         cores = f"0@{lab.generator_core},1@{lab.core}"
         pmd = lab.start(
-            ["stdbuf", "-oL", "dpdk-testpmd", f"--lcores={cores}", "--no-huge", "-m", DPDK_MEMORY, "--no-pci",
+            ["stdbuf", "-oL", "dpdk-testpmd", f"--lcores={cores}", "--no-huge", "-m", str(DPDK_MEMORY), "--no-pci",
              "--no-telemetry",
              "--vdev", f"net_af_xdp0,iface=g1{self.options}",
              "--vdev", f"net_af_xdp1,iface=s0{self.options}",
@@ -104,7 +105,7 @@ class Ovs:
                  os.path.exists(f"{self.dir}/vs.ctl"), timeout=60)
 
     def vsctl(self, *words):
-        return self.lab.inner(["ovs-vsctl", f"--db={self.socket}", "--timeout=60", *words],
+        return self.lab.inner(["ovs-vsctl", f"--db={self.socket}", "--timeout=20", *words],
                               timeout=90, settings=self.settings)
 
     def ofctl(self, *words):
@@ -118,9 +119,9 @@ class Ovs:
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
                    "fail_mode=secure")
 
-    def add_port(self, port, number, kind, *options):
+    def add_typed_port(self, port, kind, *options):
         self.vsctl("add-port", "br0", port, "--", "set", "interface", port, f"type={kind}",
-                   f"ofport_request={number}", *options)
+                   *options)
         error = self.vsctl("get", "interface", port, "error").strip()
         if error not in ("[]", '""'):
             raise BenchError(f"OVS port {port}: {error}")
@@ -135,11 +136,64 @@ class OvsAfxdp(Ovs):
         self.start_ports(lab, ("g1", "s0"))
         self.ofctl("add-flow", "br0", RULE.format(port_in=1, port_out=2))
 
+    def add_flows(self, path):
+        self.ofctl("add-flows", "br0", path)
+
+    def cached_flows(self):
+        return len(self.appctl("dpctl/dump-flows", "netdev@ovs-netdev").splitlines())
+
     def start_ports(self, lab, ports):
         self.start_daemon(lab, [f"other_config:pmd-cpu-mask={1 << lab.core:#x}"])
         self.add_bridge()
-        for number, port in enumerate(ports, 1):
-            self.add_port(port, number, "afxdp", "options:n_rxq=1")
+        for port in ports:
+            self.add_port(port)
+
+    def add_port(self, port):
+        self.add_typed_port(port, "afxdp", "options:n_rxq=1")
+
+
+class OvsDpdk(Ovs):
+    """OVS-DPDK between a pcap file, replayed for ever from memory, and a port that swallows: all cycles
+    of the polling thread are receiving one copy from memory, classifying, and handing over."""
+
+    name = "ovs-dpdk"
+    peers = ("openvswitch-switch-dpdk", "librte-net-pcap23", "librte-net-null23",
+             "librte-mempool-ring23")
+    daemon = OVS_DPDK
+
+    def start(self, lab, pcap, rules):
+        self.start_daemon(lab, [
+            f"other_config:pmd-cpu-mask={1 << lab.core:#x}", "other_config:dpdk-init=true",
+            f"other_config:dpdk-lcore-mask={1 << lab.generator_core:#x}",
+            f'other_config:dpdk-extra="--no-huge --legacy-mem --no-pci -m {2 * DPDK_MEMORY}"'])
+        self.add_bridge()
+        self.ofctl("add-flows", "br0", rules)
+        self.add_typed_port("p2", "dpdk", "ofport_request=2",
+                            "options:dpdk-devargs=net_null0,no-rx=1")
+        self.add_typed_port("p1", "dpdk", "ofport_request=1",
+                            f"options:dpdk-devargs=net_pcap0,rx_pcap={pcap},infinite_rx=1")
+
+    def counters(self):
+        """The polling thread's statistics since they were last cleared: a dictionary of numbers."""
+        text = self.appctl("dpif-netdev/pmd-stats-show").split("main thread")[0]
+        pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+        return {name.strip(): float(value.split()[0]) for name, value in pairs
+                if value.strip()[:1].isdigit()}
+
+    def wait_warm(self, timeout=90):
+        """Until nearly all packets hit a cache."""
+        def warm():
+            self.appctl("dpif-netdev/pmd-stats-clear")
+            time.sleep(1)
+            counters = self.counters()
+            return counters["miss with success upcall"] < counters["packets received"] / 1e4
+        wait_for("OVS's caches filled", warm, timeout)
+
+    def cycles(self, seconds):
+        """Cycles a packet over some seconds."""
+        self.appctl("dpif-netdev/pmd-stats-clear")
+        time.sleep(seconds)
+        return self.counters()["avg cycles per packet"]
 
 
 class Vswitchd:
@@ -149,11 +203,17 @@ class Vswitchd:
     peers = ()
 
     def start(self, lab):
+        self.start_ports(lab, ("g1", "s0"))
+        self.ctl("add-flow", "br0", RULE.format(port_in="g1", port_out="s0"))
+
+    def start_ports(self, lab, ports):
         self.start_daemon(lab)
         self.ctl("add-br", "br0")
-        for port in ("g1", "s0"):
-            self.ctl("add-port", "br0", port, "type=afxdp")
-        self.ctl("add-flow", "br0", RULE.format(port_in="g1", port_out="s0"))
+        for port in ports:
+            self.add_port(port)
+
+    def add_port(self, port):
+        self.ctl("add-port", "br0", port, "type=afxdp")
 
     def start_daemon(self, lab):
         self.lab = lab
@@ -166,11 +226,20 @@ class Vswitchd:
             [lab.tools.vswitchd, "--foreground", "--rundir", self.dir, "--statedir", self.dir,
              "--workers", "1", "--cores", str(lab.core)], pinned=False)
         wait_for("vswitchd's answer", lambda: self.process.check() and
-                 run([lab.tools.vswitchctl, "--rundir", self.dir, "list-br"], check=False) is not None
-                 and any(name.endswith((".sock", ".ctl", "socket")) for name in os.listdir(self.dir)))
+                 succeeds(self.command("list-br")), timeout=20)
 
-    def ctl(self, *words, **kwargs):
-        return self.lab.inner([self.lab.tools.vswitchctl, "--rundir", self.dir, *words], **kwargs)
+    def command(self, *words):
+        return self.lab.within(self.lab.inside,
+                               [self.lab.tools.vswitchctl, "--rundir", self.dir, *words])
+
+    def ctl(self, *words):
+        return run(self.command(*words), timeout=120)
+
+    def add_flows(self, path):
+        self.ctl("add-flows", "br0", path)
+
+    def cached_flows(self):
+        return len(self.ctl("dump-cache").splitlines())
 
 
-ALL = (Vswitchd, OvsAfxdp, Testpmd, TestpmdNoBusyPoll, Bridge, Redirect)
+FORWARDING = (Vswitchd, OvsAfxdp, Testpmd, TestpmdNoBusyPoll, Bridge, Redirect)

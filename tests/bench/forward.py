@@ -5,8 +5,6 @@ Every round sets up each contender once, one after the other (A B C, A B C, ...)
 with 1, 1024 and 16384 flows. Only the difference of the sink's counters counts, after a warm-up.
 """
 
-import json
-
 import contenders
 import report
 from lab import BenchError, Lab
@@ -17,11 +15,8 @@ SIZE = 64
 
 def measure(lab, flows, options):
     """Mpps at the sink."""
-    line = lab.outer([lab.tools.trafficgen, "send", "--tx", "g0", "--rx", "s1",
-                      "--core", str(lab.generator_core), "--flows", str(flows), "--size", str(SIZE),
-                      "--warmup", "0.5", "--seconds", str(options.seconds)],
-                     timeout=options.seconds + 30)
-    result = json.loads(line)
+    result = lab.traffic("send", "--flows", flows, "--size", SIZE, "--warmup", 0.5,
+                         "--seconds", options.seconds)
     if not result["received"]:
         raise BenchError("nothing arrives")
     return result["received"] / result["seconds"] / 1e6
@@ -43,7 +38,7 @@ def one_round(tools, options, chosen, figures, problems):
 
 
 def main(tools, options):
-    chosen = [kind for kind in contenders.ALL
+    chosen = [kind for kind in contenders.FORWARDING
               if not options.only or kind.name in options.only]
     figures = {kind.name: {flows: [] for flows in FLOWS} for kind in chosen}
     problems = {}
@@ -60,6 +55,5 @@ def main(tools, options):
                          report.spread(against) if kind is not contenders.Vswitchd else ""])
     report.table(f"veth to veth, {SIZE} bytes, one core, {options.rounds} rounds: "
                  "min median max", ["contender", "flows", "Mpps", "ours / theirs"], rows)
-    for name, problem in problems.items():
-        print(f"  {name}: {problem}")
+    report.problems(problems)
     return {"mpps": figures, "problems": problems}

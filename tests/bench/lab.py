@@ -17,6 +17,7 @@ More pairs (x0, x1, ...) can be added for tests that need many ports.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -46,6 +47,15 @@ def run(command, check=True, timeout=60, settings=None):
         words = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no message"]
         raise BenchError(f"{' '.join(command)}: exit {done.returncode}: {words[-1]}")
     return done.stdout
+
+
+def succeeds(command):
+    """Whether a command ends with status 0."""
+    try:
+        run(command)
+    except BenchError:
+        return False
+    return True
 
 
 def wait_for(what, test, timeout=10.0):
@@ -181,6 +191,12 @@ class Lab:
 
     def outer(self, command, **kwargs):
         return run(self.within(self.outside, command), **kwargs)
+
+    def traffic(self, mode, *arguments, timeout=120):
+        """Run trafficgen between g0 and s1; its result."""
+        return json.loads(self.outer(
+            [self.tools.trafficgen, mode, "--tx", "g0", "--rx", "s1", "--core",
+             str(self.generator_core), *map(str, arguments)], timeout=timeout))
 
     def start(self, command, pinned=True, settings=None):
         """Start a process in "in", on the contender's core or on any; settings: environment."""

@@ -4,7 +4,8 @@
 # Nothing here is built by `make` or `make check`.
 
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
-	tests/bench/report.py tests/bench/forward.py
+	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
+	tests/bench/classify.py tests/bench/control.py
 bench_programs = tests/bench/trafficgen
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c

@@ -27,3 +27,9 @@ def table(title, header, rows):
         print(f"  {line}")
         if not number:
             print("  " + "-" * (sum(widths) + 2 * len(widths) - 2))
+
+
+def problems(texts):
+    """What could not be measured, and why: {name: text}."""
+    for name, text in texts.items():
+        print(f"  {name}: {text}")

@@ -14,11 +14,14 @@ import os
 import sys
 import time
 
+import classify
 import contenders
+import control
 import forward
 import lab
 
-BENCHES = {"forward": forward}
+BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.rules,
+           "idle": control.idle, "latency": control.latency, "memory": control.memory}
 POLICY = "/usr/sbin/policy-rc.d"
 NICE = -15  # contenders and generator alike: other work on the machine should not decide
 
@@ -27,6 +30,7 @@ class Tools:
     """Where the programs of the build are."""
 
     def __init__(self, build_dir):
+        self.classify = os.path.join(build_dir, "tests/bench/classify")
         self.trafficgen = os.path.join(build_dir, "tests/bench/trafficgen")
         self.vswitchd = os.path.join(build_dir, "vswitchd/vswitchd")
         self.vswitchctl = os.path.join(build_dir, "ctl/vswitchctl")
@@ -39,7 +43,7 @@ def installed(package):
 
 def install_peers():
     """apt-get what is missing; a policy file in the meantime keeps services from being started."""
-    wanted = sorted({package for kind in contenders.ALL for package in kind.peers})
+    wanted = sorted({package for kind in (*contenders.FORWARDING, contenders.OvsDpdk) for package in kind.peers})
     missing = [package for package in wanted if not installed(package)]
     if not missing:
         return
@@ -109,7 +113,7 @@ def main():
     results = {"date": time.strftime("%Y-%m-%dT%H:%M:%S"), "kernel": os.uname().release}
     with priority():
         for name in options.bench or BENCHES:
-            results[name] = BENCHES[name].main(tools, options)
+            results[name] = BENCHES[name](tools, options)
     if options.json:
         with open(options.json, "w") as output:
             json.dump(results, output, indent=1)

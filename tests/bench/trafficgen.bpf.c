@@ -63,8 +63,9 @@ int generate(struct xdp_md *ctx)
 	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	next_flow = flow + 1 < n_flows ? flow + 1 : 0;
-	source = TRAFFIC_SOURCE + 1 + (flow & (TRAFFIC_HOSTS - 1));
-	port = TRAFFIC_PORT_BASE + flow;
+	source = TRAFFIC_SOURCE + 1 + (flow & (TRAFFIC_HOSTS - 1)) +
+		 (flow >> TRAFFIC_PORT_BITS << 8);
+	port = TRAFFIC_PORT_BASE + (flow & ((1 << TRAFFIC_PORT_BITS) - 1));
 	generated++;
 	frame->ip.saddr = bpf_htonl(source);
 	frame->ip.check = bpf_htons(fold(ip_sum + (source >> 16) + (source & 0xffff)));
@@ -93,7 +94,8 @@ int sink(struct xdp_md *ctx)
 	count->packets++;
 	count->bytes += ctx->data_end - ctx->data;
 	if (mark_flows) {
-		flow = bpf_ntohs(frame->udp.source) - TRAFFIC_PORT_BASE;
+		flow = (bpf_ntohs(frame->udp.source) - TRAFFIC_PORT_BASE) |
+		       (bpf_ntohl(frame->ip.saddr) >> 8 & 0xff) << TRAFFIC_PORT_BITS;
 		mark = bpf_map_lookup_elem(&seen, &flow);
 		if (mark)
 			*mark = 1;

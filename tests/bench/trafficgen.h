@@ -3,11 +3,11 @@
  * What trafficgen's BPF programs and its user side agree on.
  *
  * Every frame of a benchmark is one of F flows. A flow is a number, 0 to F - 1, and only three
- * fields of the frame depend on it: the UDP source port (TRAFFIC_PORT_BASE plus the number), the
- * last octet of the IPv4 source address (1 plus the number modulo TRAFFIC_HOSTS) and the two
- * checksums, which always are right. All else comes from a template that user space builds. So F
- * flows are F distinct 5-tuples from 64 hosts, and the sink can tell a frame of ours, and its flow,
- * by looking at ports.
+ * fields of the frame depend on it: the UDP source port (TRAFFIC_PORT_BASE plus the number's low
+ * TRAFFIC_PORT_BITS), the IPv4 source address (last octet: 1 plus the number modulo TRAFFIC_HOSTS;
+ * the one before it: the rest of the number) and the two checksums, which always are right. All
+ * else comes from a template that user space builds. So F flows are F distinct 5-tuples, and the
+ * sink can tell a frame of ours, and its flow, by looking at it.
  *
  * Thread-safety: constants and one plain struct, nothing to guard.
  */
@@ -17,9 +17,9 @@
 #include <linux/types.h>
 
 #define TRAFFIC_PORT_BASE 1024	    /* source port of flow 0 */
-#define TRAFFIC_MAX_FLOWS 32768	    /* keeps every source port below the ephemeral end */
-#define TRAFFIC_HOSTS 64	    /* power of two: source addresses that the flows are spread
-				     * over */
+#define TRAFFIC_PORT_BITS 15	    /* source ports are 1024 to 33791 */
+#define TRAFFIC_MAX_FLOWS (1 << 20) /* 32 values of the third octet */
+#define TRAFFIC_HOSTS 64	    /* power of two: values of the last octet */
 #define TRAFFIC_SOURCE 0xc6120000u  /* 198.18.0.0, host byte order; the host octet is added */
 #define TRAFFIC_TARGET 0xc6130001u  /* 198.19.0.1, host byte order */
 #define TRAFFIC_DST_PORT 5001	    /* UDP destination port of every frame */
