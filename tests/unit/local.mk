@@ -41,6 +41,11 @@ tests_unit_test_action_SOURCES = tests/unit/test_action.c $(frames)
 
 unit_tests += tests/unit/test_port_mem
 tests_unit_test_port_mem_SOURCES = tests/unit/test_port_mem.c
+unit_tests += tests/unit/test_flow_cache
+tests_unit_test_flow_cache_SOURCES = tests/unit/test_flow_cache.c
+
+unit_tests += tests/unit/test_datapath
+tests_unit_test_datapath_SOURCES = tests/unit/test_datapath.c $(frames)
 
 EXTRA_DIST += tests/unit/test.h
 
