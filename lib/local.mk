@@ -9,6 +9,8 @@ lib_libvs_a_SOURCES = \
 	lib/log.c \
 	lib/log.h \
 	lib/mutex.h \
+	lib/netlink.c \
+	lib/netlink.h \
 	lib/nlerr.c \
 	lib/nlerr.h \
 	lib/rcu.c \

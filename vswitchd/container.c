@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vswitchd/container.h"
 
+#include "lib/netlink.h"
 #include "lib/nlerr.h"
 #include "vswitchd/netns.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <netlink/addr.h>
 #include <netlink/netlink.h>
-#include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/inet6.h>
 #include <netlink/route/link/veth.h>
@@ -28,7 +26,6 @@
 #define DEFAULT_MTU 1500
 #define MTU_MIN 68 /* RFC 791 */
 #define MTU_MAX 65535 /* veth's own limit */
-#define MAC_SIZE 6
 #define ALIAS_SIZE 256 /* bytes, the kernel's IFALIASZ */
 
 /* One container_attach() under way. */
@@ -37,7 +34,7 @@ struct attachment {
 	const char *ifname; /* inside */
 	char host_name[IFNAMSIZ];
 	char alias[ALIAS_SIZE];
-	uint8_t mac[MAC_SIZE];
+	uint8_t mac[NETLINK_MAC_SIZE];
 	int netns_fd;
 	struct nl_sock *host; /* in the switch's namespace */
 	struct nl_sock *inside; /* in the container's */
@@ -96,79 +93,16 @@ static void format_alias(const char *bridge, const char *netns, char alias[ALIAS
 }
 
 /* A locally administered unicast address that is the same each time. */
-static void make_mac(const char *bridge, const char *netns, uint8_t mac[MAC_SIZE])
+static void make_mac(const char *bridge, const char *netns, uint8_t mac[NETLINK_MAC_SIZE])
 {
 	uint64_t hash = hash_name(bridge, netns_format(netns), 1);
 
-	for (int i = 0; i < MAC_SIZE; i++)
+	for (int i = 0; i < NETLINK_MAC_SIZE; i++)
 		mac[i] = (uint8_t)(hash >> (8 * i));
 	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
 }
 
 /* ---- checks --------------------------------------------------------------------------------- */
-
-static int check_ifname(const char *name, struct error *e)
-{
-	size_t length = strlen(name);
-
-	if (length == 0 || length >= IFNAMSIZ)
-		return error_set(e, EINVAL, "interface name '%s': 1 to %d characters", name,
-				 IFNAMSIZ - 1);
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return error_set(e, EINVAL, "interface name '%s' is reserved", name);
-	for (; *name; name++) {
-		if (*name == '/' || *name == ':' || *name <= ' ' || *name == 0x7f)
-			return error_set(e, EINVAL,
-					 "interface name: blanks, '/' and ':' are not allowed");
-	}
-	return 0;
-}
-
-static int parse_mac(const char *text, uint8_t mac[MAC_SIZE], struct error *e)
-{
-	unsigned int b[MAC_SIZE];
-	int used = 0;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-		   &used) != MAC_SIZE ||
-	    text[used] || used != 17)
-		return error_set(e, EINVAL, "mac '%s': write it as 02:00:5e:00:53:01", text);
-	for (int i = 0; i < MAC_SIZE; i++)
-		mac[i] = (uint8_t)b[i];
-	if (mac[0] & 1)
-		return error_set(e, EINVAL, "mac '%s' is a multicast address", text);
-	if (!(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
-		return error_set(e, EINVAL, "mac '%s' is no address", text);
-	return 0;
-}
-
-/* An IPv4 or IPv6 address, with a prefix length if `prefix`. The caller puts *addr. */
-static int parse_address(const char *text, bool prefix, struct nl_addr **addr, struct error *e)
-{
-	const char *slash = strchr(text, '/');
-	size_t length = slash ? (size_t)(slash - text) : strlen(text);
-	char host[INET6_ADDRSTRLEN] = "";
-	unsigned char binary[sizeof(struct in6_addr)];
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	int bits = family == AF_INET ? 32 : 128;
-	int used = 0, n = bits;
-
-	if (length < sizeof(host))
-		memcpy(host, text, length);
-	if (slash && (!prefix || !isdigit((unsigned char)slash[1]) ||
-		      sscanf(slash, "/%3d%n", &n, &used) != 1 || slash[used] || n > bits))
-		host[0] = '\0';
-	if (inet_pton(family, host, binary) != 1)
-		return error_set(e, EINVAL, "%s '%s': write it as %s",
-				 prefix ? "address" : "gateway", text,
-				 prefix ? "192.0.2.1/24 or 2001:db8::1/64"
-					: "192.0.2.254 or 2001:db8::ff");
-	*addr = nl_addr_build(family, binary, (size_t)bits / 8);
-	if (!*addr)
-		return error_set(e, ENOMEM, "out of memory");
-	nl_addr_set_prefixlen(*addr, n);
-	return 0;
-}
 
 static int check_addresses(const struct container_config *config, struct error *e)
 {
@@ -177,13 +111,13 @@ static int check_addresses(const struct container_config *config, struct error *
 	int err;
 
 	for (size_t i = 0; i < config->n_addresses; i++) {
-		err = parse_address(config->addresses[i], true, &addr, e);
+		err = netlink_parse_address(config->addresses[i], true, &addr, e);
 		if (err)
 			return err;
 		nl_addr_put(addr);
 	}
 	for (size_t i = 0; i < config->n_gateways; i++) {
-		err = parse_address(config->gateways[i], false, &addr, e);
+		err = netlink_parse_address(config->gateways[i], false, &addr, e);
 		if (err)
 			return err;
 		if (i >= 2 || nl_addr_get_family(addr) == seen)
@@ -199,14 +133,14 @@ static int check_addresses(const struct container_config *config, struct error *
 
 int container_check(const struct container_config *config, struct error *e)
 {
-	uint8_t mac[MAC_SIZE];
+	uint8_t mac[NETLINK_MAC_SIZE];
 	int err;
 
 	if (!*config->bridge)
 		return error_set(e, EINVAL, "the bridge has no name");
-	err = check_ifname(config->ifname ? config->ifname : DEFAULT_IFNAME, e);
+	err = netlink_check_ifname(config->ifname ? config->ifname : DEFAULT_IFNAME, e);
 	if (!err && config->mac)
-		err = parse_mac(config->mac, mac, e);
+		err = netlink_parse_mac(config->mac, mac, e);
 	if (!err && config->mtu && (config->mtu < MTU_MIN || config->mtu > MTU_MAX))
 		err = error_set(e, EINVAL, "mtu %u: %d to %d bytes", config->mtu, MTU_MIN, MTU_MAX);
 	if (!err)
@@ -215,17 +149,6 @@ int container_check(const struct container_config *config, struct error *e)
 }
 
 /* ---- links ---------------------------------------------------------------------------------- */
-
-/*
- * The link of that index or, with index 0, name. Returns 0 with *link to be put by the caller,
- * -ENODEV if there is none, or another negative errno.
- */
-static int get_link(struct nl_sock *sock, int index, const char *name, struct rtnl_link **link)
-{
-	int err = nlerr_errno(rtnl_link_get_kernel(sock, index, name, link));
-
-	return err == -ENOENT ? -ENODEV : err;
-}
 
 /* The kernel takes the alias only after the pair is made: were we killed in between, this is it. */
 static bool is_half_made(struct rtnl_link *host, struct rtnl_link *peer, const char *ifname)
@@ -254,16 +177,6 @@ static int remove_link(struct nl_sock *sock, int index)
 	return err;
 }
 
-static void set_mac(struct rtnl_link *link, const uint8_t mac[MAC_SIZE])
-{
-	struct nl_addr *addr = nl_addr_build(AF_LLC, mac, MAC_SIZE);
-
-	if (addr) {
-		rtnl_link_set_addr(link, addr);
-		nl_addr_put(addr);
-	}
-}
-
 /* Make the pair, the peer inside the namespace from the start. */
 static int create_pair(struct attachment *a, struct error *e)
 {
@@ -280,7 +193,7 @@ static int create_pair(struct attachment *a, struct error *e)
 	rtnl_link_set_name(peer, a->ifname);
 	rtnl_link_set_mtu(peer, mtu);
 	rtnl_link_set_ns_fd(peer, a->netns_fd);
-	set_mac(peer, a->mac);
+	netlink_set_mac(peer, a->mac);
 	err = nlerr_errno(rtnl_link_add(a->host, link, NLM_F_CREATE | NLM_F_EXCL));
 	rtnl_link_put(peer);
 	rtnl_link_put(link);
@@ -301,12 +214,12 @@ static int find_pair(struct attachment *a, struct error *e)
 	bool ours;
 	int err;
 
-	err = get_link(a->host, 0, a->host_name, &host);
+	err = netlink_get_link(a->host, 0, a->host_name, &host);
 	if (err)
 		return err;
 	a->host_index = rtnl_link_get_ifindex(host);
 	a->inside_index = rtnl_link_get_link(host);
-	err = get_link(a->inside, a->inside_index, NULL, &peer);
+	err = netlink_get_link(a->inside, a->inside_index, NULL, &peer);
 	if (!err && (!rtnl_link_is_veth(peer) || rtnl_link_get_link(peer) != a->host_index))
 		err = -ENODEV;
 	ours = a->created || is_ours(host, a->alias) ||
@@ -321,23 +234,6 @@ static int find_pair(struct attachment *a, struct error *e)
 	return err;
 }
 
-/* Change what `change` has set of the link `index`, which is called `name` in messages. */
-static int change_link(struct nl_sock *sock, int index, struct rtnl_link *change, const char *name,
-		       struct error *e)
-{
-	struct rtnl_link *now;
-	int err;
-
-	err = get_link(sock, index, NULL, &now);
-	if (!err) {
-		err = nlerr_errno(rtnl_link_change(sock, now, change, 0));
-		rtnl_link_put(now);
-	}
-	if (err)
-		return error_set(e, err, "cannot set up interface %s: %s", name, strerror(-err));
-	return 0;
-}
-
 /*
  * Keep the host from speaking IPv6 (router and listener messages) into the switch from this end. A
  * kernel without IPv6 refuses, and needs none of it.
@@ -349,7 +245,7 @@ static void silence_host_end(struct attachment *a)
 	if (!change)
 		return;
 	if (rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE) == 0)
-		(void)!change_link(a->host, a->host_index, change, a->host_name, NULL);
+		(void)!netlink_change_link(a->host, a->host_index, change, a->host_name, NULL);
 	rtnl_link_put(change);
 }
 
@@ -364,23 +260,10 @@ static int configure_host_end(struct attachment *a, struct error *e)
 	rtnl_link_set_ifalias(change, a->alias);
 	if (a->config->mtu)
 		rtnl_link_set_mtu(change, a->config->mtu);
-	err = change_link(a->host, a->host_index, change, a->host_name, e);
+	err = netlink_change_link(a->host, a->host_index, change, a->host_name, e);
 	rtnl_link_put(change);
 	if (!err)
 		silence_host_end(a);
-	return err;
-}
-
-static int bring_up(struct nl_sock *sock, int index, const char *name, struct error *e)
-{
-	struct rtnl_link *change = rtnl_link_alloc();
-	int err;
-
-	if (!change)
-		return error_set(e, ENOMEM, "out of memory");
-	rtnl_link_set_flags(change, IFF_UP);
-	err = change_link(sock, index, change, name, e);
-	rtnl_link_put(change);
 	return err;
 }
 
@@ -391,7 +274,7 @@ static int configure_inside_end(struct attachment *a, struct error *e)
 	struct nl_addr *mac;
 	int err;
 
-	err = get_link(a->inside, a->inside_index, NULL, &now);
+	err = netlink_get_link(a->inside, a->inside_index, NULL, &now);
 	if (err)
 		return error_set(e, err, "interface %s vanished", a->ifname);
 	change = rtnl_link_alloc();
@@ -401,57 +284,23 @@ static int configure_inside_end(struct attachment *a, struct error *e)
 	}
 	if (strcmp(rtnl_link_get_name(now), a->ifname) != 0) {
 		rtnl_link_unset_flags(change, IFF_UP);
-		err = change_link(a->inside, a->inside_index, change, a->ifname, e);
+		err = netlink_change_link(a->inside, a->inside_index, change, a->ifname, e);
 		rtnl_link_set_name(change, a->ifname);
 	}
 	mac = rtnl_link_get_addr(now);
-	if (!mac || nl_addr_get_len(mac) != MAC_SIZE ||
-	    memcmp(nl_addr_get_binary_addr(mac), a->mac, MAC_SIZE) != 0)
-		set_mac(change, a->mac);
+	if (!mac || nl_addr_get_len(mac) != NETLINK_MAC_SIZE ||
+	    memcmp(nl_addr_get_binary_addr(mac), a->mac, NETLINK_MAC_SIZE) != 0)
+		netlink_set_mac(change, a->mac);
 	if (a->config->mtu)
 		rtnl_link_set_mtu(change, a->config->mtu);
 	if (!err)
-		err = change_link(a->inside, a->inside_index, change, a->ifname, e);
+		err = netlink_change_link(a->inside, a->inside_index, change, a->ifname, e);
 	rtnl_link_put(change);
 	rtnl_link_put(now);
 	return err;
 }
 
 /* ---- addresses and routes ------------------------------------------------------------------- */
-
-static int add_address(struct attachment *a, const char *text, struct error *e)
-{
-	struct rtnl_addr *address = NULL;
-	struct nl_addr *local;
-	int err;
-
-	err = parse_address(text, true, &local, e);
-	if (err)
-		return err;
-	address = rtnl_addr_alloc();
-	if (!address) {
-		err = -ENOMEM;
-		goto out;
-	}
-	rtnl_addr_set_ifindex(address, a->inside_index);
-	err = nlerr_errno(rtnl_addr_set_local(address, local));
-	if (err)
-		goto out;
-	/* usable at once: nobody else can have it on a link that was just made */
-	if (nl_addr_get_family(local) == AF_INET6)
-		rtnl_addr_set_flags(address, IFA_F_NODAD);
-	err = nlerr_errno(rtnl_addr_add(a->inside, address, NLM_F_CREATE | NLM_F_REPLACE));
-	if (err == -EEXIST)
-		err = 0;
-out:
-	if (address)
-		rtnl_addr_put(address);
-	nl_addr_put(local);
-	if (err)
-		return error_set(e, err, "cannot add address %s to %s: %s", text, a->ifname,
-				 strerror(-err));
-	return 0;
-}
 
 static int add_default_route(struct attachment *a, const char *text, struct error *e)
 {
@@ -460,7 +309,7 @@ static int add_default_route(struct attachment *a, const char *text, struct erro
 	struct nl_addr *gateway = NULL, *any = NULL;
 	int err;
 
-	err = parse_address(text, false, &gateway, e);
+	err = netlink_parse_address(text, false, &gateway, e);
 	if (err)
 		goto out;
 	err = nlerr_errno(nl_addr_parse("default", nl_addr_get_family(gateway), &any));
@@ -528,11 +377,12 @@ static int configure(struct attachment *a, struct error *e)
 	if (!err)
 		err = configure_inside_end(a, e);
 	if (!err)
-		err = bring_up(a->host, a->host_index, a->host_name, e);
+		err = netlink_bring_up(a->host, a->host_index, a->host_name, e);
 	if (!err)
-		err = bring_up(a->inside, a->inside_index, a->ifname, e);
+		err = netlink_bring_up(a->inside, a->inside_index, a->ifname, e);
 	for (size_t i = 0; !err && i < a->config->n_addresses; i++)
-		err = add_address(a, a->config->addresses[i], e);
+		err = netlink_add_address(a->inside, a->inside_index, a->ifname,
+					  a->config->addresses[i], e);
 	for (size_t i = 0; !err && i < a->config->n_gateways; i++)
 		err = add_default_route(a, a->config->gateways[i], e);
 	return err;
@@ -543,7 +393,7 @@ static void undo(struct attachment *a)
 {
 	struct rtnl_link *link;
 
-	if (!a->created || get_link(a->host, 0, a->host_name, &link))
+	if (!a->created || netlink_get_link(a->host, 0, a->host_name, &link))
 		return;
 	(void)!remove_link(a->host, rtnl_link_get_ifindex(link));
 	rtnl_link_put(link);
@@ -561,7 +411,7 @@ int container_attach(const struct container_config *config, char name[IFNAMSIZ],
 	container_format_ifname(config->bridge, config->netns, a.host_name);
 	format_alias(config->bridge, config->netns, a.alias);
 	if (config->mac)
-		err = parse_mac(config->mac, a.mac, e);
+		err = netlink_parse_mac(config->mac, a.mac, e);
 	else
 		make_mac(config->bridge, config->netns, a.mac);
 	if (err)
@@ -601,7 +451,7 @@ int container_detach(const char *bridge, const char *netns, struct error *e)
 	err = netns_connect(-1, &sock, e);
 	if (err)
 		return err;
-	err = get_link(sock, 0, name, &link);
+	err = netlink_get_link(sock, 0, name, &link);
 	if (err == -ENODEV) {
 		err = error_set(e, ENOENT, "%s is not attached to %s", netns, bridge);
 		goto out;
