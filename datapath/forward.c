@@ -42,17 +42,28 @@ static void mark_dirty(struct worker *worker, struct worker_port *wp)
 	worker->dirty[worker->n_dirty++] = wp;
 }
 
+/* Locks the queue if other threads transmit there, too; clang cannot follow the condition. */
+static void lock_txq(struct port_txq *txq) NO_THREAD_SAFETY_ANALYSIS
+{
+	if (txq->shared)
+		spinlock_lock(&txq->lock);
+}
+
+static void unlock_txq(struct port_txq *txq) NO_THREAD_SAFETY_ANALYSIS
+{
+	if (txq->shared)
+		spinlock_unlock(&txq->lock);
+}
+
 /* Hands packets, all of which the port can take, to the driver. */
 static void transmit(struct worker *worker, struct worker_port *wp, struct packet **packets,
 		     unsigned int n)
 {
 	struct port_txq *txq = wp->txq;
 
-	if (txq->shared)
-		spinlock_lock(&txq->lock);
+	lock_txq(txq);
 	wp->port->class->tx(txq, &worker->frames, wp->counters, packets, n);
-	if (txq->shared)
-		spinlock_unlock(&txq->lock);
+	unlock_txq(txq);
 }
 
 /* Can the port take the packet as it is? */
@@ -184,11 +195,9 @@ static void flush_port(struct worker *worker, struct worker_port *wp)
 
 	if (!wp->port->class->flush)
 		return;
-	if (txq->shared)
-		spinlock_lock(&txq->lock);
+	lock_txq(txq);
 	pending = wp->port->class->flush(txq, &worker->frames, wp->counters);
-	if (txq->shared)
-		spinlock_unlock(&txq->lock);
+	unlock_txq(txq);
 	if (pending && !wp->pending) {
 		wp->pending = true;
 		worker->pending[worker->n_pending++] = (uint16_t)wp->port->no;
