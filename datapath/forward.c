@@ -42,28 +42,20 @@ static void mark_dirty(struct worker *worker, struct worker_port *wp)
 	worker->dirty[worker->n_dirty++] = wp;
 }
 
-/* Locks the queue if other threads transmit there, too; clang cannot follow the condition. */
-static void lock_txq(struct port_txq *txq) NO_THREAD_SAFETY_ANALYSIS
-{
-	if (txq->shared)
-		spinlock_lock(&txq->lock);
-}
-
-static void unlock_txq(struct port_txq *txq) NO_THREAD_SAFETY_ANALYSIS
-{
-	if (txq->shared)
-		spinlock_unlock(&txq->lock);
-}
-
-/* Hands packets, all of which the port can take, to the driver. */
+/*
+ * Hands packets, all of which the port can take, to the driver. Clang cannot follow a lock that is
+ * taken only where the queue is shared.
+ */
 static void transmit(struct worker *worker, struct worker_port *wp, struct packet **packets,
-		     unsigned int n)
+		     unsigned int n) NO_THREAD_SAFETY_ANALYSIS
 {
 	struct port_txq *txq = wp->txq;
 
-	lock_txq(txq);
+	if (txq->shared)
+		spinlock_lock(&txq->lock);
 	wp->port->class->tx(txq, &worker->frames, wp->counters, packets, n);
-	unlock_txq(txq);
+	if (txq->shared)
+		spinlock_unlock(&txq->lock);
 }
 
 /* Can the port take the packet as it is? */
@@ -187,17 +179,19 @@ static void stage(struct worker *worker, struct worker_port *in, uint32_t port_n
 		transmit_staged(worker, wp);
 }
 
-/* Flushes the port; keeps it in mind while frames are under way. */
-static void flush_port(struct worker *worker, struct worker_port *wp)
+/* Flushes the port; keeps it in mind while frames are under way. Locks as transmit(). */
+static void flush_port(struct worker *worker, struct worker_port *wp) NO_THREAD_SAFETY_ANALYSIS
 {
 	struct port_txq *txq = wp->txq;
 	bool pending;
 
 	if (!wp->port->class->flush)
 		return;
-	lock_txq(txq);
+	if (txq->shared)
+		spinlock_lock(&txq->lock);
 	pending = wp->port->class->flush(txq, &worker->frames, wp->counters);
-	unlock_txq(txq);
+	if (txq->shared)
+		spinlock_unlock(&txq->lock);
 	if (pending && !wp->pending) {
 		wp->pending = true;
 		worker->pending[worker->n_pending++] = (uint16_t)wp->port->no;

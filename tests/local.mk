@@ -33,7 +33,8 @@ include tests/bench/local.mk
 
 check_PROGRAMS += $(unit_tests) $(fuzz_tests)
 TESTS += $(unit_tests) $(fuzz_tests) $(daemon_tests) $(style_tests)
-EXTRA_DIST += $(daemon_tests) $(system_tests) $(style_tests) tests/sub-build tests/tsan.supp
+EXTRA_DIST += $(daemon_tests) $(system_tests) $(style_tests) tests/sub-build tests/summary tests/lib.sh \
+	tests/tsan.supp
 
 # what runs under sanitizers: all that executes our code without root
 sanitized_tests = $(unit_tests) $(fuzz_tests) $(daemon_tests)
