@@ -42,6 +42,9 @@
  * host-order value, to be converted with htons. */
 #define FLOW_VLAN_PRESENT 0x1000
 
+/* Bytes of an 802.1Q or 802.1ad tag. */
+#define FLOW_VLAN_SIZE 4
+
 /* flow_key.dl_type of frames with an 802.3 length instead of an Ethernet type (host order). */
 #define FLOW_DL_TYPE_NONE 0x05ff
 
@@ -102,8 +105,8 @@ _Static_assert(sizeof(struct flow_key) == 8 * FLOW_KEY_WORDS, "flow_key has no h
 /* Where the headers are. */
 struct flow_layout {
 	__u16 l3_off; /* of the IP or ARP header from the start of the frame, bytes; 0: none */
-	__u16
-	    l4_off; /* of the TCP, UDP, ICMP.. header, bytes; 0: none (later fragment, cut short) */
+	__u16 l4_off; /* of the TCP, UDP, ICMP.. header, bytes; 0: none (later fragment, cut short)
+		       */
 	__u8 n_words; /* words of the key that may be non-zero: 5, 10 or 14 */
 	__u8 nw_proto; /* as in the key */
 	__u8 pad[2]; /* zero */
@@ -115,8 +118,9 @@ struct flow_layout {
 #define XDP_META_VLAN 0x04 /* the NIC took a tag off: vlan_tci holds it */
 #define XDP_META_VLAN_AD 0x08 /* and its type was 802.1ad (0x88a8), not 802.1Q (0x8100) */
 
-/* The first word of a metadata record. The worker clears it on reading, so that a frame's next use
- * cannot find an old record. */
+/* The first word of a metadata record. Cleared in each frame that is lent to the kernel for
+ * receiving, so that a frame which comes without a record cannot be taken for one with an old or a
+ * forged record. */
 #define XDP_META_MAGIC 0x76735844u
 
 /*
@@ -125,8 +129,10 @@ struct flow_layout {
  */
 struct xdp_meta {
 	__u32 magic; /* XDP_META_MAGIC */
-	__u32 hash; /* flow_key_hash() of the frame as it lies there */
-	struct flow_layout layout;
+	__u32 hash; /* flow_key_hash() of the frame, with a tag that the NIC took off back in its
+		       place */
+	struct flow_layout
+		layout; /* of the same; n_words 0: to be parsed anew, hash means nothing */
 	__u8 flags; /* XDP_META_* */
 	__u8 pad; /* zero */
 	__be16 vlan_tci; /* the tag that the NIC took off */

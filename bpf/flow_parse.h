@@ -17,12 +17,45 @@
 
 #define FLOW_BE16(x) ((__be16)__builtin_bswap16((__u16)(x)))
 
+/* An IPv6 packet's extension headers, and one ND option, are skipped up to so many bytes; what lies
+ * behind a longer one is not looked at. So everything that is read lies in the first 512 bytes of a
+ * frame: in the first buffer of whoever received it, and both compilations see the same. */
+#define FLOW_IPV6_EXT_SIZE_MAX 256
+#define FLOW_ND_OPTION_SIZE_MAX 64
+
+#ifdef __bpf__
+/* The compiler takes packets for unaligned and reads them by bytes, unless told otherwise. */
+#define FLOW_COPY_BY(type)                                                                         \
+	do {                                                                                       \
+		for (; size - i >= sizeof(type); i += (__u32)sizeof(type))                         \
+			*(type *)((__u8 *)to + i) = *(const type *)((const __u8 *)from + i);       \
+	} while (0)
+
+typedef __u64 __attribute__((may_alias)) flow_u64;
+typedef __u32 __attribute__((may_alias)) flow_u32;
+typedef __u16 __attribute__((may_alias)) flow_u16;
+
+/* Copies `size` bytes, a constant and even; `to` is as aligned as the key's member of that size. */
+FLOW_INLINE void flow_copy(void *to, const void *from, const __u32 size)
+{
+	__u32 i = 0;
+
+	if (size != 6) {
+		FLOW_COPY_BY(flow_u64);
+		FLOW_COPY_BY(flow_u32);
+	}
+	FLOW_COPY_BY(flow_u16);
+}
+#else
+#define flow_copy(to, from, size) __builtin_memcpy(to, from, size)
+#endif
+
 /* One frame on its way through the parser. */
 struct flow_parser {
 	const __u8 *data; /* first byte of the Ethernet header */
-	const __u8 *end;  /* one past the last byte that may be read (the first buffer's end) */
-	const __u8 *p;    /* the next header */
-	__u32 frame_len;  /* of the whole frame, bytes; may be more than end - data */
+	const __u8 *end; /* one past the last byte that may be read (the first buffer's end) */
+	const __u8 *p; /* the next header */
+	__u32 frame_len; /* of the whole frame, bytes; may be more than end - data */
 };
 
 /* The L4 header at `ps->p`, of protocol key->nw_proto; `l4_len`: as the IP header has it. */
@@ -35,20 +68,20 @@ FLOW_INLINE void flow_parse_l4(struct flow_parser *ps, __u32 l4_len, struct flow
 	case 6: /* TCP */
 		if (l4_len < 20 || p + 20 > ps->end)
 			return;
-		__builtin_memcpy(&key->tp_src, p, 4);
-		__builtin_memcpy(&key->tcp_flags, p + 12, 2);
+		flow_copy(&key->tp_src, p, 4);
+		flow_copy(&key->tcp_flags, p + 12, 2);
 		key->tcp_flags &= FLOW_BE16(0x0fff);
 		break;
-	case 17:  /* UDP */
+	case 17: /* UDP */
 	case 136: /* UDP-Lite */
 		if (l4_len < 8 || p + 8 > ps->end)
 			return;
-		__builtin_memcpy(&key->tp_src, p, 4);
+		flow_copy(&key->tp_src, p, 4);
 		break;
 	case 132: /* SCTP */
 		if (l4_len < 12 || p + 12 > ps->end)
 			return;
-		__builtin_memcpy(&key->tp_src, p, 4);
+		flow_copy(&key->tp_src, p, 4);
 		break;
 	case 1: /* ICMP */
 		if (key->dl_type != FLOW_BE16(0x0800) || l4_len < 4 || p + 4 > ps->end)
@@ -73,12 +106,12 @@ FLOW_INLINE void flow_parse_nd_options(const __u8 *p, const __u8 *end, __u32 lef
 		if (left < 8 || p + 8 > end)
 			return;
 		size = p[1] * 8u;
-		if (size == 0 || size > left)
+		if (size == 0 || size > left || size > FLOW_ND_OPTION_SIZE_MAX)
 			return;
 		if (p[0] == 1 && size == 8)
-			__builtin_memcpy(key->arp_sha, p + 2, 6);
+			flow_copy(key->arp_sha, p + 2, 6);
 		else if (p[0] == 2 && size == 8)
-			__builtin_memcpy(key->arp_tha, p + 2, 6);
+			flow_copy(key->arp_tha, p + 2, 6);
 		p += size;
 		left -= size;
 	}
@@ -96,7 +129,7 @@ FLOW_INLINE void flow_parse_icmpv6(struct flow_parser *ps, __u32 l4_len, struct 
 	lay->l4_off = (__u16)(p - ps->data);
 	if ((p[0] != 135 && p[0] != 136) || p[1] != 0 || l4_len < 24 || p + 24 > ps->end)
 		return;
-	__builtin_memcpy(key->nd_target, p + 8, 16);
+	flow_copy(key->nd_target, p + 8, 16);
 	lay->n_words = FLOW_KEY_WORDS;
 	flow_parse_nd_options(p + 24, ps->end, l4_len - 24, key);
 }
@@ -118,8 +151,8 @@ FLOW_INLINE void flow_parse_ipv4(struct flow_parser *ps, struct flow_key *key,
 	key->nw_tos = p[1];
 	key->nw_ttl = p[8];
 	key->nw_proto = p[9];
-	__builtin_memcpy(&key->nw_src, p + 12, 8);
-	__builtin_memcpy(&frag, p + 6, 2);
+	flow_copy(&key->nw_src, p + 12, 8);
+	flow_copy(&frag, p + 6, 2);
 	if (frag & FLOW_BE16(0x3fff)) {
 		key->nw_frag = FLOW_FRAG_ANY;
 		if (frag & FLOW_BE16(0x1fff)) {
@@ -140,13 +173,15 @@ FLOW_INLINE void flow_parse_ipv4(struct flow_parser *ps, struct flow_key *key,
 FLOW_INLINE __u32 flow_parse_ipv6_ext(struct flow_parser *ps, __u32 left, __u8 next,
 				      struct flow_key *key)
 {
+	__u32 skipped = 0;
+
 	for (int i = 0; i < FLOW_IPV6_EXT_MAX; i++) {
 		const __u8 *p = ps->p;
 		__u32 size;
 
 		key->nw_proto = next;
 		switch (next) {
-		case 0:  /* hop-by-hop options */
+		case 0: /* hop-by-hop options */
 		case 43: /* routing */
 		case 60: /* destination options */
 			if (left < 8 || p + 8 > ps->end)
@@ -172,7 +207,8 @@ FLOW_INLINE __u32 flow_parse_ipv6_ext(struct flow_parser *ps, __u32 left, __u8 n
 		default:
 			return left;
 		}
-		if (size > left || p + size > ps->end)
+		skipped += size;
+		if (size > left || skipped > FLOW_IPV6_EXT_SIZE_MAX || p + size > ps->end)
 			return 0;
 		left -= size;
 		next = p[0];
@@ -197,9 +233,9 @@ FLOW_INLINE void flow_parse_ipv6(struct flow_parser *ps, struct flow_key *key,
 	lay->n_words = FLOW_KEY_WORDS_IPV6;
 	key->nw_tos = (__u8)(p[0] << 4 | p[1] >> 4);
 	key->nw_ttl = p[7];
-	__builtin_memcpy(&key->ipv6_label, p, 4);
+	flow_copy(&key->ipv6_label, p, 4);
 	key->ipv6_label &= (__be32)__builtin_bswap32(0x000fffff);
-	__builtin_memcpy(key->ipv6_src, p + 8, 32);
+	flow_copy(key->ipv6_src, p + 8, 32);
 	ps->p = p + 40;
 	left = flow_parse_ipv6_ext(ps, left, p[6], key);
 	if (left == 0)
@@ -223,10 +259,10 @@ FLOW_INLINE void flow_parse_arp(struct flow_parser *ps, struct flow_key *key,
 	lay->l3_off = (__u16)(p - ps->data);
 	lay->n_words = FLOW_KEY_WORDS;
 	key->nw_proto = p[6] ? 0 : p[7];
-	__builtin_memcpy(key->arp_sha, p + 8, 6);
-	__builtin_memcpy(&key->nw_src, p + 14, 4);
-	__builtin_memcpy(key->arp_tha, p + 18, 6);
-	__builtin_memcpy(&key->nw_dst, p + 24, 4);
+	flow_copy(key->arp_sha, p + 8, 6);
+	flow_copy(&key->nw_src, p + 14, 4);
+	flow_copy(key->arp_tha, p + 18, 6);
+	flow_copy(&key->nw_dst, p + 24, 4);
 }
 
 /*
@@ -246,14 +282,14 @@ FLOW_INLINE int flow_key_parse(const __u8 *data, const __u8 *end, __u32 frame_le
 	lay->n_words = FLOW_KEY_WORDS_IPV4;
 	if (p > end)
 		return -1;
-	__builtin_memcpy(key->dl_dst, data, 12);
-	__builtin_memcpy(&key->dl_type, data + 12, 2);
+	flow_copy(key->dl_dst, data, 12);
+	flow_copy(&key->dl_type, data + 12, 2);
 	if (key->dl_type == FLOW_BE16(0x8100) || key->dl_type == FLOW_BE16(0x88a8)) {
 		if (p + 4 > end)
 			return 0;
-		__builtin_memcpy(&key->vlan_tci, p, 2);
+		flow_copy(&key->vlan_tci, p, 2);
 		key->vlan_tci |= FLOW_BE16(FLOW_VLAN_PRESENT);
-		__builtin_memcpy(&key->dl_type, p + 2, 2);
+		flow_copy(&key->dl_type, p + 2, 2);
 		p += 4;
 	}
 	ps.p = p;

@@ -4,12 +4,16 @@
 # A program bpf/X.bpf.c is one line in bpf_programs; it becomes bpf/X.bpf.o and the skeleton
 # bpf/X.skel.h, both in the build folder. Whoever includes the skeleton finds it made.
 
-bpf_programs =
+bpf_programs = bpf/vswitch_xdp.bpf.c
 
 noinst_LIBRARIES += bpf/libbpfload.a
 bpf_libbpfload_a_SOURCES = \
 	bpf/flow_key.h \
-	bpf/flow_parse.h
+	bpf/flow_parse.h \
+	bpf/xdp_message.c \
+	bpf/xdp_message.h \
+	bpf/xdp_prog.c \
+	bpf/xdp_prog.h
 
 bpf_objects = $(bpf_programs:.bpf.c=.bpf.o)
 bpf_skeletons = $(bpf_programs:.bpf.c=.skel.h)

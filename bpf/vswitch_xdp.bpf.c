@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * vswitch_xdp.bpf.c - the XDP program of an AF_XDP port.
+ *
+ * Parses the headers once, writes what it found into a struct xdp_meta directly ahead of the frame
+ * and hands the frame to the AF_XDP socket of its receive queue. The worker takes hash and header
+ * offsets from the record. Where there is no room for a record the frame goes without one, and
+ * where no socket is (queue not taken, or the switch is starting or stopping) it goes to the host.
+ *
+ * Two programs of one text, of which the loader (xdp_prog.h) loads one:
+ *   vswitch_xdp_hints  asks the driver for RX hash, timestamp and VLAN tag through the metadata
+ *                      kfuncs; must be bound to the device when loaded (BPF_F_XDP_DEV_BOUND_ONLY)
+ *   vswitch_xdp        asks for nothing; for generic mode, the dispatcher and older kernels
+ *
+ * Both are loaded with BPF_F_XDP_HAS_FRAGS where the kernel has multi-buffer: `data` to `data_end`
+ * is then the first buffer, which holds all headers that flow_parse.h looks at.
+ */
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/flow_parse.h"
+
+/* What the kernel calls the kinds of RX hash; only its name matters here. */
+enum xdp_rss_hash_type {
+	XDP_RSS_TYPE_NONE = 0,
+};
+
+/* Kernel 6.3 and 6.8; where one is missing its address is NULL. */
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *timestamp) __ksym __weak;
+extern int bpf_xdp_metadata_rx_hash(const struct xdp_md *ctx, __u32 *hash,
+				    enum xdp_rss_hash_type *rss_type) __ksym __weak;
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *vlan_proto,
+					__u16 *vlan_tci) __ksym __weak;
+
+/* Receive queue -> AF_XDP socket. The loader sets max_entries to the number of queues. */
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u32);
+} xsks SEC(".maps");
+
+/* Asks the driver what it knows of the frame. Before adjust_meta: the answers are read in place. */
+static __always_inline void read_hints(const struct xdp_md *ctx, struct xdp_meta *meta)
+{
+	enum xdp_rss_hash_type rss_type = XDP_RSS_TYPE_NONE;
+	__be16 proto = 0;
+	__u16 tci = 0;
+
+	if (bpf_xdp_metadata_rx_hash && !bpf_xdp_metadata_rx_hash(ctx, &meta->rx_hash, &rss_type))
+		meta->flags |= XDP_META_RX_HASH;
+	if (bpf_xdp_metadata_rx_timestamp && !bpf_xdp_metadata_rx_timestamp(ctx, &meta->timestamp))
+		meta->flags |= XDP_META_TIMESTAMP;
+	if (bpf_xdp_metadata_rx_vlan_tag && !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci)) {
+		meta->flags |= XDP_META_VLAN;
+		if (proto == FLOW_BE16(0x88a8))
+			meta->flags |= XDP_META_VLAN_AD;
+		meta->vlan_tci = FLOW_BE16(tci);
+	}
+}
+
+/*
+ * Hash and layout of the frame as it will be once the worker has put the tag back. With a second
+ * tag in the frame nothing behind the first is parsed, so that key is left to the worker: n_words
+ * 0.
+ */
+static __always_inline void restore_vlan(struct flow_key *key, struct xdp_meta *meta)
+{
+	if (key->vlan_tci) {
+		meta->layout.n_words = 0;
+		return;
+	}
+	key->vlan_tci = meta->vlan_tci | FLOW_BE16(FLOW_VLAN_PRESENT);
+	if (meta->layout.l3_off)
+		meta->layout.l3_off += FLOW_VLAN_SIZE;
+	if (meta->layout.l4_off)
+		meta->layout.l4_off += FLOW_VLAN_SIZE;
+}
+
+static __always_inline int run(struct xdp_md *ctx, bool hints)
+{
+	struct xdp_meta meta = {.magic = XDP_META_MAGIC}, *to;
+	struct flow_key key;
+
+	if (hints)
+		read_hints(ctx, &meta);
+	if (flow_key_parse((const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end,
+			   (__u32)bpf_xdp_get_buff_len(ctx), &key, &meta.layout))
+		goto redirect;
+	if (meta.flags & XDP_META_VLAN)
+		restore_vlan(&key, &meta);
+	meta.hash = flow_key_hash(&key, meta.layout.n_words);
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(meta)))
+		goto redirect;
+	to = (void *)(long)ctx->data_meta;
+	if ((void *)(to + 1) > (void *)(long)ctx->data) {
+		/* Cannot be, but the verifier has to be shown. */
+		bpf_xdp_adjust_meta(ctx, sizeof(meta));
+		goto redirect;
+	}
+	*to = meta;
+redirect:
+	return (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
+}
+
+SEC("xdp")
+int vswitch_xdp(struct xdp_md *ctx)
+{
+	return run(ctx, false);
+}
+
+SEC("xdp")
+int vswitch_xdp_hints(struct xdp_md *ctx)
+{
+	return run(ctx, true);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <xdp/libxdp.h>
+
+#include "bpf/vswitch_xdp.skel.h"
+#include "bpf/xdp_message.h"
+#include "bpf/xdp_prog.h"
+
+/* Kernel 6.3; not in Debian 12's headers. */
+#ifndef BPF_F_XDP_DEV_BOUND_ONLY
+#define BPF_F_XDP_DEV_BOUND_ONLY (1U << 6)
+#endif
+
+#define BPFFS "/sys/fs/bpf"
+#define NEEDED_CAPABILITIES "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
+
+const char *xdp_prog_mode_format(enum xdp_prog_mode mode)
+{
+	static const char *const names[] = {
+		[XDP_PROG_NATIVE] = "native",
+		[XDP_PROG_GENERIC] = "generic",
+		[XDP_PROG_OFFLOAD] = "offload",
+	};
+
+	return names[mode];
+}
+
+static uint32_t mode_to_flags(enum xdp_prog_mode mode)
+{
+	static const uint32_t flags[] = {
+		[XDP_PROG_NATIVE] = XDP_FLAGS_DRV_MODE,
+		[XDP_PROG_GENERIC] = XDP_FLAGS_SKB_MODE,
+		[XDP_PROG_OFFLOAD] = XDP_FLAGS_HW_MODE,
+	};
+
+	return flags[mode];
+}
+
+static enum xdp_attach_mode mode_to_libxdp(enum xdp_prog_mode mode)
+{
+	static const enum xdp_attach_mode modes[] = {
+		[XDP_PROG_NATIVE] = XDP_MODE_NATIVE,
+		[XDP_PROG_GENERIC] = XDP_MODE_SKB,
+		[XDP_PROG_OFFLOAD] = XDP_MODE_HW,
+	};
+
+	return modes[mode];
+}
+
+/* Sets `err` to what was tried, the errno and, where one was printed, the kernel's reason. */
+static int explain(struct error *err, int ret, const char *what, const char *ifname)
+{
+	const char *reason = xdp_message_get();
+
+	if (ret == -EPERM)
+		return error_set(err, ret, "%s %s: not permitted; it takes " NEEDED_CAPABILITIES,
+				 what, ifname);
+	errno = -ret;
+	if (*reason)
+		return error_set(err, ret, "%s %s: %m (%s)", what, ifname, reason);
+	return error_set(err, ret, "%s %s: %m", what, ifname);
+}
+
+/* Opens the skeleton with one program to be loaded, in the variant wanted. */
+static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *config, bool hints,
+			 struct error *err)
+{
+	struct vswitch_xdp_bpf *skel = vswitch_xdp_bpf__open();
+	uint32_t flags = config->frags ? BPF_F_XDP_HAS_FRAGS : 0;
+
+	if (!skel)
+		return explain(err, -errno, "opening the XDP program for", config->ifname);
+	bpf_program__set_autoload(skel->progs.vswitch_xdp, !hints);
+	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, hints);
+	prog->program = hints ? skel->progs.vswitch_xdp_hints : skel->progs.vswitch_xdp;
+	if (hints || config->mode == XDP_PROG_OFFLOAD)
+		bpf_program__set_ifindex(prog->program, (uint32_t)config->ifindex);
+	if (hints)
+		flags |= BPF_F_XDP_DEV_BOUND_ONLY;
+	bpf_program__set_flags(prog->program, flags);
+	bpf_map__set_max_entries(skel->maps.xsks, config->n_queues);
+	prog->skel = skel;
+	prog->hints = hints;
+	return 0;
+}
+
+static void close_skeleton(struct xdp_prog *prog)
+{
+	vswitch_xdp_bpf__destroy(prog->skel);
+	prog->skel = NULL;
+	prog->program = NULL;
+}
+
+/*
+ * A link's refusal comes without words, an attachment by netlink has them: try that as well, to
+ * hear why. Should it succeed after all, it is undone.
+ */
+static void ask_reason(int ifindex, int fd, uint32_t flags)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = fd);
+
+	if (bpf_xdp_attach(ifindex, fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL) == 0)
+		bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &opts);
+}
+
+static int attach_link(struct xdp_prog *prog, const struct xdp_prog_config *config,
+		       struct error *err)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode_to_flags(config->mode));
+	int ret, fd = bpf_program__fd(prog->program);
+	char what[80];
+
+	prog->link_fd = bpf_link_create(fd, config->ifindex, BPF_XDP, &opts);
+	if (prog->link_fd >= 0)
+		return 0;
+	ret = prog->link_fd;
+	prog->link_fd = -1;
+	if (ret != -EPERM)
+		ask_reason(config->ifindex, fd, opts.flags);
+	snprintf(what, sizeof(what), "attaching the XDP program in %s mode to",
+		 xdp_prog_mode_format(config->mode));
+	return explain(err, ret, what, config->ifname);
+}
+
+/* Loads and attaches one variant to a device without an XDP program. */
+static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *config, bool hints,
+		       struct error *err)
+{
+	int ret;
+
+	xdp_message_start();
+	ret = open_skeleton(prog, config, hints, err);
+	if (ret)
+		return ret;
+	ret = vswitch_xdp_bpf__load(prog->skel);
+	if (ret)
+		ret = explain(err, ret, "loading the XDP program for", config->ifname);
+	else
+		ret = attach_link(prog, config, err);
+	if (ret)
+		close_skeleton(prog);
+	return ret;
+}
+
+/* The name of a loaded program, for texts. */
+static void format_program(uint32_t id, char *buf, size_t size)
+{
+	struct bpf_prog_info info = {.type = 0};
+	uint32_t len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id);
+
+	snprintf(buf, size, "id %u", id);
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+		snprintf(buf, size, "'%s' (id %u)", info.name, id);
+	close(fd);
+}
+
+/* Is there an XDP program on the device already? Sets `id` to it, 0: none. */
+static int query(const struct xdp_prog_config *config, uint32_t *id, enum xdp_prog_mode *mode,
+		 struct error *err)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	int ret = bpf_xdp_query(config->ifindex, 0, &opts);
+
+	if (ret)
+		return explain(err, ret, "asking for the XDP program of", config->ifname);
+	*id = opts.drv_prog_id ? opts.drv_prog_id : opts.skb_prog_id;
+	*mode = opts.drv_prog_id ? XDP_PROG_NATIVE : XDP_PROG_GENERIC;
+	return 0;
+}
+
+/* Can the program that is there share the device with ours? */
+static int check_shareable(const struct xdp_prog_config *config, uint32_t id,
+			   enum xdp_prog_mode mode, struct error *err)
+{
+	struct xdp_multiprog *multi;
+	struct statfs fs;
+	bool legacy;
+	char other[64];
+
+	format_program(id, other, sizeof(other));
+	if (mode != config->mode)
+		return error_set(err, EBUSY,
+				 "%s has XDP program %s in %s mode, which excludes %s "
+				 "mode",
+				 config->ifname, other, xdp_prog_mode_format(mode),
+				 xdp_prog_mode_format(config->mode));
+	multi = xdp_multiprog__get_from_ifindex(config->ifindex);
+	legacy = libxdp_get_error(multi) || xdp_multiprog__is_legacy(multi);
+	if (!libxdp_get_error(multi))
+		xdp_multiprog__close(multi);
+	if (statfs(BPFFS, &fs) || (uint64_t)fs.f_type != BPF_FS_MAGIC)
+		return error_set(
+			err, ENOENT,
+			"%s has XDP program %s already; to share the device, "
+			"libxdp's dispatcher needs a BPF file system: mount -t bpf bpf " BPFFS,
+			config->ifname, other);
+	if (legacy)
+		return error_set(err, EBUSY,
+				 "%s has XDP program %s, which was not attached through "
+				 "libxdp's dispatcher and does not share; detach it (ip link set "
+				 "dev %s xdp off) or attach it with xdp-loader",
+				 config->ifname, other, config->ifname);
+	return 0;
+}
+
+/* Loads and attaches under libxdp's dispatcher. */
+static int open_dispatched(struct xdp_prog *prog, const struct xdp_prog_config *config,
+			   struct error *err)
+{
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts);
+	int ret;
+
+	xdp_message_start();
+	ret = open_skeleton(prog, config, false, err);
+	if (ret)
+		return ret;
+	opts.obj = prog->skel->obj;
+	opts.prog_name = bpf_program__name(prog->program);
+	prog->dispatched = xdp_program__create(&opts);
+	ret = (int)libxdp_get_error(prog->dispatched);
+	if (ret) {
+		ret = explain(err, ret, "preparing the XDP program for", config->ifname);
+		goto err_skeleton;
+	}
+	/* Last of all: what we take never comes back to the ones behind us. */
+	xdp_program__set_run_prio(prog->dispatched, 90);
+	ret = xdp_program__set_xdp_frags_support(prog->dispatched, config->frags);
+	if (!ret)
+		ret = xdp_program__attach(prog->dispatched, config->ifindex,
+					  mode_to_libxdp(config->mode), 0);
+	if (ret) {
+		ret = explain(err, ret, "joining the XDP dispatcher of", config->ifname);
+		goto err_program;
+	}
+	return 0;
+
+err_program:
+	xdp_program__close(prog->dispatched);
+err_skeleton:
+	prog->dispatched = NULL;
+	close_skeleton(prog);
+	return ret;
+}
+
+static int open_program(struct xdp_prog *prog, const struct xdp_prog_config *config,
+			struct error *err)
+{
+	enum xdp_prog_mode mode = config->mode;
+	uint32_t id = 0;
+	int ret;
+
+	ret = query(config, &id, &mode, err);
+	if (ret)
+		return ret;
+	if (id) {
+		ret = check_shareable(config, id, mode, err);
+		if (!ret)
+			ret = open_dispatched(prog, config, err);
+		error_set(&prog->why_plain, EOPNOTSUPP,
+			  "libxdp's dispatcher is not bound to the device");
+		return ret;
+	}
+	if (config->mode == XDP_PROG_NATIVE) {
+		ret = open_direct(prog, config, true, &prog->why_plain);
+		if (!ret)
+			return 0;
+	} else {
+		error_set(&prog->why_plain, EOPNOTSUPP, "the kernel has them in native mode only");
+	}
+	return open_direct(prog, config, false, err);
+}
+
+int xdp_prog_open(const struct xdp_prog_config *config, struct xdp_prog **progp, struct error *err)
+{
+	struct xdp_prog *prog = calloc(1, sizeof(*prog));
+	int ret;
+
+	if (!prog)
+		return error_set(err, ENOMEM, "no memory for the XDP program of %s",
+				 config->ifname);
+	prog->link_fd = -1;
+	prog->ifindex = config->ifindex;
+	prog->mode = config->mode;
+	prog->frags = config->frags;
+	xdp_message_start();
+	ret = open_program(prog, config, err);
+	if (ret) {
+		free(prog);
+		return ret;
+	}
+	*progp = prog;
+	return 0;
+}
+
+void xdp_prog_close(struct xdp_prog *prog)
+{
+	if (!prog)
+		return;
+	if (prog->link_fd >= 0)
+		close(prog->link_fd);
+	if (prog->dispatched) {
+		/* Fails when the device is gone, and the program with it. */
+		(void)xdp_program__detach(prog->dispatched, prog->ifindex,
+					  mode_to_libxdp(prog->mode), 0);
+		xdp_program__close(prog->dispatched);
+	}
+	close_skeleton(prog);
+	free(prog);
+}
+
+int xdp_prog_set_socket(struct xdp_prog *prog, uint32_t queue, int fd)
+{
+	int map = bpf_map__fd(prog->skel->maps.xsks);
+
+	return bpf_map_update_elem(map, &queue, &fd, BPF_ANY) ? -errno : 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * xdp_prog.h - loads the XDP program of a port, attaches it to its device and detaches it again.
+ *
+ * One program, prebuilt and embedded, in variants that the kernel and the device decide upon:
+ *   - with hints: bound to the device, so that it may ask the driver for RX hash, timestamp and
+ * VLAN tag; where the kernel refuses that, without
+ *   - with or without multi-buffer (frags): the caller says
+ *   - native, generic or offloaded: the caller says
+ *
+ * When the device has no XDP program the attachment is direct, by a BPF link: it ends with the
+ * process, however that ends, and nobody can replace it by mistake. When there is one already,
+ * libxdp's dispatcher takes both, if the other one came by it too; that needs a BPF file system
+ * at /sys/fs/bpf, and has no hints, for the dispatcher is not bound to the device.
+ *
+ * Life cycle: xdp_prog_open() loads and attaches; xdp_prog_set_socket() gives queues to AF_XDP
+ * sockets, until then frames pass to the host; xdp_prog_close() detaches exactly our program.
+ *
+ * Thread-safety: one control thread. Messages of libbpf and libxdp, which are process-wide, are
+ * routed to the log and into error texts by the first call.
+ */
+#ifndef VSWITCH_BPF_XDP_PROG_H
+#define VSWITCH_BPF_XDP_PROG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "lib/error.h"
+
+struct bpf_program;
+struct vswitch_xdp_bpf;
+struct xdp_program;
+
+enum xdp_prog_mode {
+	XDP_PROG_NATIVE, /* in the driver, before the kernel makes an skb */
+	XDP_PROG_GENERIC, /* on skbs: any device, slower */
+	XDP_PROG_OFFLOAD, /* in the NIC */
+};
+
+struct xdp_prog_config {
+	int ifindex;
+	const char *ifname; /* for texts */
+	enum xdp_prog_mode mode;
+	bool frags; /* take frames of several buffers */
+	unsigned int n_queues; /* receive queues that sockets will be set for: 0 to n_queues - 1 */
+};
+
+struct xdp_prog {
+	struct vswitch_xdp_bpf *skel; /* programs and the socket map */
+	struct bpf_program *program; /* the one of them that is loaded */
+	struct xdp_program
+		*dispatched; /* the same, if it runs under libxdp's dispatcher; or NULL */
+	int link_fd; /* the direct attachment; -1: none */
+	int ifindex;
+	enum xdp_prog_mode mode;
+	bool frags; /* as in the configuration */
+	bool hints; /* the driver is asked for hash, timestamp and VLAN tag */
+	struct error why_plain; /* why there are no hints; means nothing if there are */
+};
+
+/* Loads and attaches. Returns 0, or a negative errno with `err` set: -EPERM, -EBUSY (another XDP
+ * program that does not share), -EOPNOTSUPP and others as the kernel and the driver say. */
+int xdp_prog_open(const struct xdp_prog_config *config, struct xdp_prog **progp,
+		  struct error *err) WARN_UNUSED;
+
+/* Detaches and frees. NULL is allowed. */
+void xdp_prog_close(struct xdp_prog *prog);
+
+/* Sends what arrives on receive queue `queue` to the AF_XDP socket `fd`. Returns 0 or a negative
+ * errno. */
+int xdp_prog_set_socket(struct xdp_prog *prog, uint32_t queue, int fd) WARN_UNUSED;
+
+/* "native", "generic", "offload". */
+const char *xdp_prog_mode_format(enum xdp_prog_mode mode);
+
+#endif /* VSWITCH_BPF_XDP_PROG_H */
