@@ -6,6 +6,8 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/action.c \
 	datapath/action.h \
 	datapath/action_apply.c \
+	datapath/afxdp_socket.c \
+	datapath/afxdp_socket.h \
 	datapath/capture.c \
 	datapath/capture.h \
 	datapath/datapath.c \
@@ -17,6 +19,8 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/forward.c \
 	datapath/frame_pool.c \
 	datapath/frame_pool.h \
+	datapath/netdev.c \
+	datapath/netdev.h \
 	datapath/offload.c \
 	datapath/offload.h \
 	datapath/packet.c \
@@ -24,6 +28,10 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/pipeline.h \
 	datapath/port.c \
 	datapath/port.h \
+	datapath/port_afxdp.c \
+	datapath/port_afxdp.h \
+	datapath/port_afxdp_io.c \
+	datapath/port_afxdp_priv.h \
 	datapath/port_mem.c \
 	datapath/port_mem.h \
 	datapath/port_mem_io.c \

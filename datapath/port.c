@@ -7,9 +7,11 @@
 
 #include "datapath/datapath.h"
 #include "datapath/port.h"
+#include "datapath/port_afxdp.h"
 #include "datapath/port_mem.h"
 
 const struct port_class *const port_classes[] = {
+	&port_afxdp_class,
 	&port_mem_class,
 	NULL,
 };
