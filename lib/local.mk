@@ -15,6 +15,8 @@ lib_libvs_a_SOURCES = \
 	lib/nlerr.h \
 	lib/rcu.c \
 	lib/rcu.h \
+	lib/strbuf.c \
+	lib/strbuf.h \
 	lib/suggest.c \
 	lib/suggest.h \
 	lib/util.h

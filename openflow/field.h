@@ -11,7 +11,8 @@
  * form to the other, so that nobody else needs to know where a field lies.
  *
  * Several names can mean one field (nw_src, ip_src) and differ in what they need of the packet
- * (tcp_src wants TCP, udp_src UDP, tp_src any of them): struct field_name.
+ * (tcp_src wants TCP, udp_src UDP, tp_src any of them): struct field_name. NXM_OF_TCP_SRC and the
+ * like are names too.
  *
  * Prerequisites. A packet without an IPv4 header has no nw_src: the key's bits are zero or mean
  * something else. field_needs_hold() says whether a packet has the field; a match that names one
@@ -105,7 +106,6 @@ enum field_needs {
 
 struct field {
 	const char *name;  /* as printed; also a name to parse */
-	const char *nxm;   /* name in load:V->NXM[], as ovs-ofctl prints; NULL: none */
 	uint32_t max;      /* largest value, for fields of up to 4 bytes; also the bits of a value
 			    * that may be 1 */
 	uint32_t exact;    /* mask of an exact match, likewise, before `shift`; differs from
@@ -131,10 +131,7 @@ const struct field *field_get(enum field_id id);
 /* The field called `name`, `length` bytes, letter case as printed; NULL: there is none. */
 const struct field_name *field_lookup(const char *name, size_t length);
 
-/* The field whose nxm name that is; FIELD_N_IDS: there is none. */
-enum field_id field_lookup_nxm(const char *name, size_t length);
-
-/* Offers all names to `s`. */
+/* Offers the names to `s`, but for those in capitals, which only programs write. */
 void field_offer_names(struct suggest *s);
 
 /* Clears `key` but for the field's bits, which become those of `value` (field->n_bytes). Serves for

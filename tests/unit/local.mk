@@ -46,6 +46,8 @@ tests_unit_test_flow_cache_SOURCES = tests/unit/test_flow_cache.c
 
 unit_tests += tests/unit/test_datapath
 tests_unit_test_datapath_SOURCES = tests/unit/test_datapath.c $(frames)
+unit_tests += tests/unit/test_strbuf
+tests_unit_test_strbuf_SOURCES = tests/unit/test_strbuf.c
 
 EXTRA_DIST += tests/unit/test.h
 
