@@ -49,6 +49,9 @@ tests_unit_test_datapath_SOURCES = tests/unit/test_datapath.c $(frames)
 unit_tests += tests/unit/test_strbuf
 tests_unit_test_strbuf_SOURCES = tests/unit/test_strbuf.c
 
+unit_tests += tests/unit/test_rule_text
+tests_unit_test_rule_text_SOURCES = tests/unit/test_rule_text.c tests/unit/rule_random.h
+
 EXTRA_DIST += tests/unit/test.h
 
 unit_tests += tests/unit/test_container
