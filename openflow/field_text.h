@@ -3,8 +3,8 @@
  * field_text.h - the values of fields in text: 80, 0x0800, 10.0.0.0/8, +syn-ack, eth0.
  *
  * A value may carry a mask, VALUE/MASK in the form of the value; IPv4 and IPv6 addresses take a
- * prefix length too. Bits of the value outside of the mask are read as zero. A value that is printed
- * is read back to the same bits.
+ * prefix length too. Bits of the value outside of the mask are read as zero. A value that is
+ * printed is read back to the same bits.
  *
  * Thread-safety: pure functions, and the callbacks of ofport_names.
  */

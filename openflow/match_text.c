@@ -7,8 +7,8 @@
 
 #define VLAN_VID_BITS 0x0fff
 
-/* Words for Ethernet types and protocols; in matches a word is short for the fields that it sets. Of
- * two that fit, the printer takes the first. */
+/* Words for Ethernet types and protocols; in matches a word is short for the fields that it sets.
+ * Of two that fit, the printer takes the first. */
 static const struct {
 	const char *word;
 	uint16_t dl_type;
@@ -323,7 +323,8 @@ static void put_vlan(const struct match_printer *p)
 	put_bits(p, FIELD_VLAN_PCP);
 }
 
-/* Under the name that it has in this protocol, `id`, if that can say it; else as tp_src or tp_dst. */
+/* Under the name that it has in this protocol, `id`, if that can say it; else as tp_src or
+ * tp_dst. */
 static void put_tp(const struct match_printer *p, enum field_id id, enum field_id generic,
 		   uint16_t value, uint16_t mask)
 {

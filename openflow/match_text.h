@@ -50,8 +50,8 @@ struct match_parser {
 void match_parser_init(struct match_parser *parser, const struct ofport_names *names,
 		       bool is_exact);
 
-/* Adds KEY or KEY=VALUE. Returns 0; -ENOENT, with `err` untouched, for a key that is none of a match;
- * -EINVAL or -ENODEV (an unknown port) with `err` set. */
+/* Adds KEY or KEY=VALUE. Returns 0; -ENOENT, with `err` untouched, for a key that is none of a
+ * match; -EINVAL or -ENODEV (an unknown port) with `err` set. */
 int match_parser_put(struct match_parser *parser, struct span key, struct span value,
 		     struct error *err) WARN_UNUSED;
 

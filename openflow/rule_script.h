@@ -6,16 +6,16 @@
  *	priority=10,tcp,nw_dst=192.0.2.10,tp_dst=80 actions=output:2
  *	priority=0 actions=normal
  *
- * '#' starts a comment, blank lines do not count, lines end in a newline or in CR and LF. A line may
- * start with what to do with the rule, as in the files of ovs-ofctl --bundle: add (the default),
- * modify, modify_strict, delete, delete_strict. The headlines of an ovs-ofctl dump are skipped, so
- * that a dump is a script.
+ * '#' starts a comment, blank lines do not count, lines end in a newline or in CR and LF. A line
+ * may start with what to do with the rule, as in the files of ovs-ofctl --bundle: add (the
+ * default), modify, modify_strict, delete, delete_strict. The headlines of an ovs-ofctl dump are
+ * skipped, so that a dump is a script.
  *
  * A script is right as a whole or not at all: when a line is refused the script is empty, and the
  * errors say which lines and why, up to RULE_SCRIPT_ERRORS_MAX of them.
  *
- * Life cycle: rule_script_parse(), then hand script->mods to flow_table_modify(), or script->specs to
- * flow_table_replace(), and rule_script_uninit().
+ * Life cycle: rule_script_parse(), then hand script->mods to flow_table_modify(), or
+ * script->specs to flow_table_replace(), and rule_script_uninit().
  *
  * Thread-safety: one thread.
  */
@@ -45,9 +45,9 @@ struct rule_script_errors {
 };
 
 /*
- * Reads the script `text` of `size` bytes, which came from `name` (for messages). `adds_only`: lines
- * that change or delete are refused. Returns 0; or the first error as a negative errno (-EINVAL,
- * -ENODEV, -E2BIG, -ENOMEM) with at least one error told and the script empty.
+ * Reads the script `text` of `size` bytes, which came from `name` (for messages). `adds_only`:
+ * lines that change or delete are refused. Returns 0; or the first error as a negative errno
+ * (-EINVAL, -ENODEV, -E2BIG, -ENOMEM) with at least one error told and the script empty.
  */
 int rule_script_parse(const char *name, const char *text, size_t size, bool adds_only,
 		      const struct ofport_names *names, struct rule_script *script,

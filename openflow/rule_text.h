@@ -2,10 +2,10 @@
 /*
  * rule_text.h - one rule in one line: priority=10,tcp,tp_dst=80 actions=output:2
  *
- * The syntax is ovs-ofctl's, see vswitch-flows(7). A line is a list of KEY=VALUE and words: what the
- * rule is about (match_text.h), what it is (priority, cookie, table, idle_timeout, hard_timeout), and
- * last, actions=ACTIONS (ofaction_text.h). Which keys make sense depends on what the line is for: a
- * deletion takes out_port and no actions.
+ * The syntax is ovs-ofctl's, see vswitch-flows(7). A line is a list of KEY=VALUE and words: what
+ * the rule is about (match_text.h), what it is (priority, cookie, table, idle_timeout,
+ * hard_timeout), and last, actions=ACTIONS (ofaction_text.h). Which keys make sense depends on
+ * what the line is for: a deletion takes out_port and no actions.
  *
  * What rule_format() or ovs-ofctl dump-flows printed can be read again: duration, n_packets and the
  * other counters of a dump are known and skipped.

@@ -51,8 +51,8 @@ static void skip_separators(struct span *rest)
 		span_advance(rest, 1);
 }
 
-/* Length of the quoted text that `text` starts with, quotes included; all of it when the closing one
- * is missing. */
+/* Length of the quoted text that `text` starts with, quotes included; all of it when the closing
+ * one is missing. */
 static size_t quoted_length(struct span text)
 {
 	for (size_t i = 1; i < text.length; i++) {

@@ -45,8 +45,8 @@ bool span_split(struct span span, char c, struct span *head, struct span *tail);
 const char *span_text(struct span span, char buf[SPAN_TEXT_SIZE]);
 #define SPAN_TEXT(span) span_text(span, (char[SPAN_TEXT_SIZE]){0})
 
-/* The next KEY or KEY=VALUE of `rest`, which is moved behind it. Without '=' the value is not there.
- * False: nothing is left. */
+/* The next KEY or KEY=VALUE of `rest`, which is moved behind it. Without '=' the value is not
+ * there. False: nothing is left. */
 bool scan_pair(struct span *rest, struct span *key, struct span *value);
 
 /* The next action of `rest`: NAME, NAME:ARG, NAME=ARG or NAME(ARGS). */

@@ -3,9 +3,9 @@
 #define TESTS_UNIT_RULE_RANDOM_H
 
 /*
- * Random rules that a person could have written: each field only where its prerequisites hold, exact,
- * by prefix or with an arbitrary mask. Few values for each field, so that rules overlap. They are
- * made by way of field.h, not of the text, so that the text can be held against them.
+ * Random rules that a person could have written: each field only where its prerequisites hold,
+ * exact, by prefix or with an arbitrary mask. Few values for each field, so that rules overlap.
+ * They are made by way of field.h, not of the text, so that the text can be held against them.
  *
  * Thread-safety: one generator belongs to one thread.
  */

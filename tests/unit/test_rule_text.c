@@ -334,8 +334,8 @@ static void test_delete(void **state UNUSED)
 	assert_int_equal(spec.table_id, FLOW_TABLE_ALL);
 	assert_int_equal(spec.out_port, OFPORT_NONE);
 	assert_int_equal(spec.cookie_mask, 0);
-	assert_int_equal(parse("cookie=0x15/0xf0,tcp,out_port=eth0,table=2", FLOW_MOD_DELETE, &spec),
-			 0);
+	assert_int_equal(parse("cookie=0x15/0xf0,tcp,out_port=eth0,table=2", FLOW_MOD_DELETE,
+			       &spec), 0);
 	assert_int_equal(spec.cookie, 0x10);
 	assert_int_equal(spec.cookie_mask, 0xf0);
 	assert_int_equal(spec.out_port, 1);
@@ -388,8 +388,9 @@ static void test_dump_form(void **state UNUSED)
 	strbuf_clear(&out);
 	memset(&spec, 0, sizeof(spec));
 	spec.priority = RULE_PRIORITY_DEFAULT;
-	rule_format(&spec, &(struct rule_text_stats){.duration = 2005999999, .idle_age = 2000000000},
-		    NULL, &out);
+	rule_format(&spec,
+		    &(struct rule_text_stats){.duration = 2005999999, .idle_age = 2000000000}, NULL,
+		    &out);
 	assert_string_equal(strbuf_get(&out), "cookie=0x0, duration=2.005s, table=0, n_packets=0, "
 					      "n_bytes=0, idle_age=2, actions=drop");
 	strbuf_uninit(&out);
