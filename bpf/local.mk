@@ -39,6 +39,9 @@ bpf/%.bpf.o: bpf/%.bpf.c
 bpf/%.skel.h: bpf/%.bpf.o
 	$(bpf_v_skel)$(BPFTOOL) gen skeleton $< name $(*F)_bpf >$@.tmp && mv $@.tmp $@
 
+# made on the way to the skeleton, kept all the same
+.SECONDARY: $(bpf_objects)
+
 $(bpf_libbpfload_a_OBJECTS) $(datapath_libdatapath_a_OBJECTS): | $(bpf_skeletons)
 
 -include $(wildcard bpf/*.bpf.d)

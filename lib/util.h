@@ -68,25 +68,20 @@
 		(type *)((char *)(uintptr_t)member_ptr_ - offsetof(type, member));                 \
 	})
 
-#define MIN(a, b)                                                                                  \
+/* Names of their own for the variables of each use, so that the macros nest without shadowing. */
+#define UTIL_PASTE_(a, b) a##b
+#define UTIL_PASTE(a, b) UTIL_PASTE_(a, b)
+#define UTIL_PICK(op, a, b, ua, ub)                                                                \
 	({                                                                                         \
-		__typeof__(a) min_a_ = (a);                                                        \
-		__typeof__(b) min_b_ = (b);                                                        \
-		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
+		__typeof__(a) ua = (a);                                                            \
+		__typeof__(b) ub = (b);                                                            \
+		ua op ub ? ua : ub;                                                                \
 	})
-#define MAX(a, b)                                                                                  \
-	({                                                                                         \
-		__typeof__(a) max_a_ = (a);                                                        \
-		__typeof__(b) max_b_ = (b);                                                        \
-		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
-	})
-#define CLAMP(x, low, high)                                                                        \
-	({                                                                                         \
-		__typeof__(x) clamp_x_ = (x);                                                      \
-		__typeof__(x) clamp_low_ = (low);                                                  \
-		__typeof__(x) clamp_high_ = (high);                                                \
-		MIN(MAX(clamp_x_, clamp_low_), clamp_high_);                                       \
-	})
+#define UTIL_UNIQUE(word) UTIL_PASTE(word, __COUNTER__)
+
+#define MIN(a, b) UTIL_PICK(<, a, b, UTIL_UNIQUE(min_a_), UTIL_UNIQUE(min_b_))
+#define MAX(a, b) UTIL_PICK(>, a, b, UTIL_UNIQUE(max_a_), UTIL_UNIQUE(max_b_))
+#define CLAMP(x, low, high) MIN(MAX(x, low), high)
 
 #define DIV_ROUND_UP(x, unit)                                                                      \
 	({                                                                                         \

@@ -59,7 +59,7 @@ out:
 static int run_folder(const char *folder)
 {
 	struct dirent **entries;
-	char path[4096];
+	char path[8192];
 	int n = scandir(folder, &entries, NULL, alphasort);
 	int ran = 0;
 	int err = 0;

@@ -29,3 +29,7 @@ PHONY_TARGETS += run-fuzzers
 run-fuzzers: $(BUILT_SOURCES)
 	$(MAKE) $(AM_MAKEFLAGS) $(fuzz_tests)
 	$(srcdir)/tests/fuzz/run-fuzzers '$(abs_top_srcdir)' $(FUZZ_SECONDS) $(fuzz_tests)
+
+fuzz_tests += tests/fuzz/fuzz_packet
+tests_fuzz_fuzz_packet_SOURCES = tests/fuzz/fuzz_packet.c $(fuzz_driver)
+tests_fuzz_fuzz_packet_LDADD = $(fuzz_ldadd)
