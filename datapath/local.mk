@@ -36,5 +36,11 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port_mem.h \
 	datapath/port_mem_io.c \
 	datapath/port_mem_priv.h \
+	datapath/port_tap.c \
+	datapath/port_tap.h \
+	datapath/port_tap_io.c \
+	datapath/port_tap_priv.h \
+	datapath/vnet_hdr.c \
+	datapath/vnet_hdr.h \
 	datapath/worker.c \
 	datapath/worker_priv.h

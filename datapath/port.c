@@ -9,10 +9,13 @@
 #include "datapath/port.h"
 #include "datapath/port_afxdp.h"
 #include "datapath/port_mem.h"
+#include "datapath/port_tap.h"
 
 const struct port_class *const port_classes[] = {
 	&port_afxdp_class,
 	&port_mem_class,
+	&port_tap_class,
+	&port_internal_class,
 	NULL,
 };
 

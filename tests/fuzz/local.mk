@@ -33,3 +33,6 @@ run-fuzzers: $(BUILT_SOURCES)
 fuzz_tests += tests/fuzz/fuzz_packet
 tests_fuzz_fuzz_packet_SOURCES = tests/fuzz/fuzz_packet.c $(fuzz_driver)
 tests_fuzz_fuzz_packet_LDADD = $(fuzz_ldadd)
+fuzz_tests += tests/fuzz/fuzz_vnet_hdr
+tests_fuzz_fuzz_vnet_hdr_SOURCES = tests/fuzz/fuzz_vnet_hdr.c $(fuzz_driver)
+tests_fuzz_fuzz_vnet_hdr_LDADD = $(fuzz_ldadd)

@@ -49,6 +49,30 @@ void bed_run(const char *format, ...)
 		fail_msg("failed: %s", command);
 }
 
+void bed_add_namespaces(const char *const *names)
+{
+	static bool has_run;
+
+	if (!has_run)
+		bed_run("mount -t tmpfs tmpfs /run && mkdir /run/netns");
+	has_run = true;
+	for (; *names; names++) {
+		bed_run("ip netns add %s", *names);
+		bed_run_in(*names, "ip link set lo up");
+	}
+}
+
+void bed_run_in(const char *ns, const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	bed_run("nsenter --net=/run/netns/%s -- %s", ns, command);
+}
+
 void bed_add_veth(const char *name, const char *peer, const char *options)
 {
 	bed_run("ip link add %s %s type veth peer name %s %s", name, options, peer, options);
@@ -136,11 +160,12 @@ struct datapath *bed_create_datapath(unsigned int n_workers, uint32_t n_frames)
 	return dp;
 }
 
-int bed_try_port(struct datapath *dp, const char *name, const char *options, struct error *err)
+int bed_try_typed_port(struct datapath *dp, const char *type, const char *name, const char *options,
+		       struct error *err)
 {
 	struct port_option list[8];
 	struct port_config config = {.name = name, .options = list};
-	char text[256], *save, *word;
+	char text[512], *save, *word;
 	uint32_t no = 0;
 	int ret;
 
@@ -152,18 +177,29 @@ int bed_try_port(struct datapath *dp, const char *name, const char *options, str
 		list[config.n_options++] = (struct port_option){word, value};
 	}
 	err->text[0] = '\0';
-	ret = datapath_add_port(dp, "afxdp", &config, &no, err);
+	ret = datapath_add_port(dp, type, &config, &no, err);
 	return ret ? ret : (int)no;
 }
 
-uint32_t bed_add_port(struct datapath *dp, const char *name, const char *options)
+int bed_try_port(struct datapath *dp, const char *name, const char *options, struct error *err)
+{
+	return bed_try_typed_port(dp, "afxdp", name, options, err);
+}
+
+uint32_t bed_add_typed_port(struct datapath *dp, const char *type, const char *name,
+			    const char *options)
 {
 	struct error err = ERROR_INIT;
-	int ret = bed_try_port(dp, name, options, &err);
+	int ret = bed_try_typed_port(dp, type, name, options, &err);
 
 	if (ret < 0)
 		fail_msg("port %s: %s", name, err.text);
 	return (uint32_t)ret;
+}
+
+uint32_t bed_add_port(struct datapath *dp, const char *name, const char *options)
+{
+	return bed_add_typed_port(dp, "afxdp", name, options);
 }
 
 struct status_query {

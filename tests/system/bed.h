@@ -52,6 +52,18 @@ uint32_t bed_add_port(struct datapath *dp, const char *name, const char *options
 /* The same, expected to fail: returns the error. */
 int bed_try_port(struct datapath *dp, const char *name, const char *options, struct error *err);
 
+/* The same for a port of any type. */
+uint32_t bed_add_typed_port(struct datapath *dp, const char *type, const char *name,
+			    const char *options);
+int bed_try_typed_port(struct datapath *dp, const char *type, const char *name, const char *options,
+		       struct error *err);
+
+/* Makes named namespaces, with lo up, in a /run of the process's own. NULL ends the list. */
+void bed_add_namespaces(const char *const *names);
+
+/* Runs a shell command in a named namespace; a failure fails the test. */
+void bed_run_in(const char *ns, const char *format, ...) PRINTF_FORMAT(2, 3);
+
 /* One line of the port's status; "" when there is none of that name. */
 const char *bed_get_status(struct datapath *dp, uint32_t port_no, const char *name);
 

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <unistd.h>
+
+#include "datapath/port_tap_priv.h"
+
+static struct tap_port *tap_port_from(struct port *port)
+{
+	return container_of(port, struct tap_port, port);
+}
+
+/* The device is deleted: see port_tap_priv.h. */
+static void queue_set_gone(struct tap_queue *q)
+{
+	if (__atomic_exchange_n(&q->is_gone, true, __ATOMIC_RELAXED))
+		return;
+	(void)dup2(tap_port_from(q->rxq.port)->null_fd, q->rxq.fd);
+}
+
+static bool queue_is_gone(const struct tap_queue *q)
+{
+	return __atomic_load_n(&q->is_gone, __ATOMIC_RELAXED);
+}
+
+/* ---- receiving ----------------------------------------------------------------------- */
+
+/* Puts frames into the empty slots. Returns false when the pool has not enough. */
+static bool fill_slots(struct tap_queue *q, struct frame_cache *cache)
+{
+	while (q->n_missing) {
+		struct packet *packet = packet_alloc(cache);
+		unsigned int slot;
+
+		if (unlikely(!packet))
+			return false;
+		slot = --q->n_missing;
+		packet_set_owner(packet, q->rxq.owner);
+		q->slots[slot] = packet;
+		q->iov[1 + slot].iov_base = packet->data;
+	}
+	return true;
+}
+
+/* Takes the first slots, which `len` bytes were read into, out as one packet. */
+static struct packet *take_slots(struct tap_queue *q, uint32_t len)
+{
+	struct packet *head = q->slots[0], **link = &head;
+	uint32_t left = len;
+	unsigned int n = 0;
+
+	do {
+		struct packet *seg = q->slots[n];
+
+		packet_set_owner(seg, FRAME_HELD);
+		seg->len = MIN(left, FRAME_PAYLOAD);
+		left -= seg->len;
+		*link = seg;
+		link = &seg->next;
+		n++;
+	} while (left);
+	*link = NULL;
+	head->total_len = len;
+	head->n_segs = (uint8_t)n;
+	q->n_missing = n;
+	return head;
+}
+
+static void count_bad(struct port_counters *counters, uint32_t len, enum drop_reason reason)
+{
+	counter_add(&counters->rx_packets, 1);
+	counter_add(&counters->rx_bytes, len);
+	port_count_drop(counters, reason, 1);
+}
+
+/* Reads a packet. Returns 1 with it in *packetp, 0 when one was dropped, -1 when there is none. */
+static int read_packet(struct tap_queue *q, struct frame_cache *cache,
+		       struct port_counters *counters, struct packet **packetp)
+{
+	ssize_t size;
+	uint32_t len;
+
+	/* Without frames the packet stays in the device's queue. */
+	if (!fill_slots(q, cache))
+		return -1;
+	size = readv(q->rxq.fd, q->iov, ARRAY_SIZE(q->iov));
+	if (size < 0) {
+		if (errno == EBADFD)
+			queue_set_gone(q);
+		return -1;
+	}
+	if (size <= (ssize_t)VNET_HDR_SIZE) {
+		if (size) /* 0 is /dev/null's */
+			count_bad(counters, 0, DROP_RX_TOO_SHORT);
+		return size ? 0 : -1;
+	}
+	len = (uint32_t)size - VNET_HDR_SIZE;
+	*packetp = take_slots(q, len);
+	if (vnet_hdr_parse(&q->hdr, *packetp)) {
+		count_bad(counters, len, DROP_RX_BAD_OFFLOAD);
+		packet_free(cache, *packetp);
+		return 0;
+	}
+	return 1;
+}
+
+unsigned int port_tap_rx(struct port_rxq *rxq, struct frame_cache *cache,
+			 struct port_counters *counters, struct packet **packets, unsigned int max)
+{
+	struct tap_queue *q = container_of(rxq, struct tap_queue, rxq);
+	unsigned int n = 0;
+
+	if (unlikely(queue_is_gone(q)))
+		return 0;
+	for (unsigned int i = 0; i < max; i++) {
+		int got = read_packet(q, cache, counters, &packets[n]);
+
+		if (got < 0)
+			break;
+		n += (unsigned int)got;
+	}
+	return n;
+}
+
+/* ---- transmitting -------------------------------------------------------------------- */
+
+static enum drop_reason reason_of(int err)
+{
+	switch (err) {
+	case EIO: /* the interface is down */
+	case EBADFD:
+	case ENODEV:
+		return DROP_TX_DOWN;
+	case EAGAIN:
+	case ENOBUFS:
+	case ENOMEM:
+		return DROP_TX_RING_FULL;
+	default:
+		return DROP_TX_ERROR;
+	}
+}
+
+/* Writes the packet. Returns 0 or an errno. */
+static int write_packet(struct tap_queue *q, const struct packet *packet)
+{
+	struct iovec iov[1 + TAP_SEGS_MAX];
+	struct virtio_net_hdr hdr;
+	int n = 0;
+
+	if (queue_is_gone(q))
+		return ENODEV;
+	vnet_hdr_format(packet, &hdr);
+	iov[n++] = (struct iovec){&hdr, sizeof(hdr)};
+	for (const struct packet *seg = packet; seg; seg = seg->next)
+		iov[n++] = (struct iovec){seg->data, seg->len};
+	if (writev(q->rxq.fd, iov, n) >= 0)
+		return 0;
+	if (errno == EBADFD)
+		queue_set_gone(q);
+	return errno;
+}
+
+void port_tap_tx(struct port_txq *txq, struct frame_cache *cache, struct port_counters *counters,
+		 struct packet **packets, unsigned int n)
+{
+	struct tap_queue *q = container_of(txq, struct tap_queue, txq);
+	uint64_t n_sent = 0, bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		int err = write_packet(q, packets[i]);
+
+		if (likely(!err)) {
+			n_sent++;
+			bytes += packets[i]->total_len;
+		} else {
+			port_count_drop(counters, reason_of(err), 1);
+		}
+		packet_free(cache, packets[i]);
+	}
+	counter_add(&counters->tx_packets, n_sent);
+	counter_add(&counters->tx_bytes, bytes);
+}
