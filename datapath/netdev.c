@@ -99,7 +99,7 @@ static void get_driver(int fd, struct netdev_info *info)
 	info->driver[0] = '\0';
 	if (ethtool(fd, info, &drvinfo))
 		return;
-	strncpy(info->driver, drvinfo.driver, sizeof(info->driver) - 1);
+	memcpy(info->driver, drvinfo.driver, MIN(sizeof(info->driver), sizeof(drvinfo.driver)));
 	info->driver[sizeof(info->driver) - 1] = '\0';
 }
 
