@@ -6,8 +6,11 @@
 # last line printed says why), anything else failed.
 
 TEST_EXTENSIONS = .sh .py
-SH_LOG_COMPILER = bash
-PY_LOG_COMPILER = $(PYTHON3)
+# a test that hangs fails: seconds, generous for sanitizers on a loaded machine
+TEST_TIMEOUT = 600
+LOG_COMPILER = timeout --kill-after=10 $(TEST_TIMEOUT)
+SH_LOG_COMPILER = $(LOG_COMPILER) bash
+PY_LOG_COMPILER = $(LOG_COMPILER) $(PYTHON3)
 
 # what scripts and programs may rely on
 AM_TESTS_ENVIRONMENT = \
