@@ -21,10 +21,10 @@
  * as far as cached flows have credited it: call datapath_fold_counters() before
  * flow_table_expire().
  *
- * Life cycle: after flow_table_modify(), flow_table_replace() or flow_table_expire() the removed
- * rules are unlinked, but workers may still see them under the previous version. The caller
- * (bridge.c) then invalidates cached verdicts, and calls flow_table_purge(), which waits for a
- * grace period.
+ * Life cycle: after flow_table_modify(), flow_table_replace() or flow_table_expire() workers may
+ * still see the rules that went, under the previous version. The caller (bridge.c) invalidates
+ * cached verdicts, waits for a grace period, and then calls flow_table_purge(), which lets go of
+ * them.
  *
  * Thread-safety: one control thread changes, dumps and expires. flow_table_lookup() and
  * flow_table_get_version() are for any thread inside an RCU read-side critical section.
@@ -110,7 +110,7 @@ uint32_t flow_table_expire(struct flow_table *table, uint64_t now, flow_table_ex
 /* Does any rule have a timeout? Then flow_table_expire() is worth calling each second. */
 bool flow_table_has_timeouts(const struct flow_table *table);
 
-/* Waits for a grace period, if there are removed rules, and lets go of them. */
+/* Lets go of rules that went; since then a grace period has passed. */
 void flow_table_purge(struct flow_table *table);
 
 /*

@@ -3,12 +3,23 @@
 
 noinst_LIBRARIES += openflow/libopenflow.a
 openflow_libopenflow_a_SOURCES = \
+	openflow/bridge.c \
 	openflow/bridge.h \
+	openflow/bridge_port.c \
+	openflow/bridge_priv.h \
+	openflow/classifier.c \
+	openflow/classifier.h \
 	openflow/field.c \
 	openflow/field.h \
 	openflow/field_text.c \
 	openflow/field_text.h \
+	openflow/flow_table.c \
 	openflow/flow_table.h \
+	openflow/graveyard.c \
+	openflow/graveyard.h \
+	openflow/hash_index.c \
+	openflow/hash_index.h \
+	openflow/mac_table.c \
 	openflow/mac_table.h \
 	openflow/match.c \
 	openflow/match.h \
@@ -20,6 +31,9 @@ openflow_libopenflow_a_SOURCES = \
 	openflow/ofaction_text.h \
 	openflow/ofport.c \
 	openflow/ofport.h \
+	openflow/prefix_trie.c \
+	openflow/prefix_trie.h \
+	openflow/rule.c \
 	openflow/rule.h \
 	openflow/rule_script.c \
 	openflow/rule_script.h \
@@ -27,5 +41,12 @@ openflow_libopenflow_a_SOURCES = \
 	openflow/rule_text.h \
 	openflow/scan.c \
 	openflow/scan.h \
+	openflow/trace.c \
 	openflow/trace.h \
-	openflow/xlate.h
+	openflow/vlan_bitmap.c \
+	openflow/vlan_bitmap.h \
+	openflow/xlate.c \
+	openflow/xlate.h \
+	openflow/xlate_actions.c \
+	openflow/xlate_normal.c \
+	openflow/xlate_priv.h

@@ -15,6 +15,7 @@
 #ifndef VSWITCH_OPENFLOW_RULE_H
 #define VSWITCH_OPENFLOW_RULE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "lib/rcu.h"
 #include "openflow/match.h"
@@ -46,25 +47,25 @@ struct rule {
 	uint16_t idle_timeout; /* s; 0: never */
 	uint16_t hard_timeout; /* s; 0: never */
 	struct ofaction_list actions;
-	uint64_t created; /* clock_now() */
-	uint64_t modified; /* clock_now() of the last mod-flows, or `created`: hard_timeout counts
-			      from here */
+	uint64_t created;   /* clock_now() */
+	uint64_t modified;  /* clock_now() of the last mod-flows; hard_timeout counts from here */
 	uint64_t n_packets; /* atomic, credited so far */
-	uint64_t n_bytes; /* atomic */
-	uint64_t used; /* atomic, clock_now() of the last packet credited; `created` before */
-	uint32_t refs; /* atomic: the table's, and one for each cached flow's cookie */
+	uint64_t n_bytes;   /* atomic */
+	uint64_t used;      /* atomic, clock_now() of the last packet credited; `created` before */
+	uint32_t refs;      /* atomic: the table's, and one for each cached flow's cookie */
 
 	/* The classifier's: see classifier.h. */
-	uint32_t hash; /* of the masked value */
-	struct rule *next; /* RCU: same match, next lower or equal priority */
-	uint64_t add_version; /* first classifier version that sees the rule */
-	uint64_t
-	    remove_version; /* atomic: first version that sees it no more; UINT64_MAX: none yet */
+	uint32_t hash;                   /* of the masked value */
+	RCU_POINTER(struct rule) next;   /* same match, next lower or equal priority */
+	uint64_t add_version;            /* first version that sees the rule */
+	_Atomic uint64_t remove_version; /* first that sees it no more; UINT64_MAX: none yet */
 
-	/* The flow table's, control thread only. */
-	uint32_t expiry_slot; /* where it stands in flow_table.timed, plus one; 0: has no timeout */
-	struct rule
-	    *heir; /* mod-flows: the rule that takes over later credits; referenced. Atomic */
+	/* The flow table's. */
+	uint64_t serial;               /* order of arrival */
+	uint64_t keep_version;         /* a replacement towards this version keeps the rule */
+	uint32_t timed;                /* place among rules with timeouts; UINT32_MAX: none */
+	RCU_POINTER(struct rule) heir; /* what mod-flows put in its place, takes over later credits;
+					* referenced */
 
 	struct rcu_deferred rcu;
 };
@@ -81,6 +82,13 @@ void rule_unref(struct rule *rule);
 
 /* Adds traffic to the rule, or to the rule that mod-flows put in its place. Any thread. */
 void rule_credit(struct rule *rule, uint64_t n_packets, uint64_t n_bytes, uint64_t used);
+
+/*
+ * Moves what `rule` has credited to `heir`, and from now on what it will be credited. Control
+ * thread. To be called once more a grace period later, for credits that were under way the first
+ * time.
+ */
+void rule_bequeath(struct rule *rule, struct rule *heir);
 
 /* Does the rule have an output action to `port` (OFPORT_* included)? */
 bool rule_outputs_to(const struct rule *rule, uint32_t port);

@@ -62,3 +62,13 @@ tests_unit_test_container_SOURCES = tests/unit/test_container.c
 
 unit_tests += tests/unit/test_nlerr
 tests_unit_test_nlerr_SOURCES = tests/unit/test_nlerr.c
+unit_tests += tests/unit/test_prefix_trie
+tests_unit_test_prefix_trie_SOURCES = tests/unit/test_prefix_trie.c
+
+unit_tests += tests/unit/test_classifier
+tests_unit_test_classifier_SOURCES = tests/unit/test_classifier.c
+
+EXTRA_DIST += tests/unit/random.h
+
+unit_tests += tests/unit/test_xlate
+tests_unit_test_xlate_SOURCES = tests/unit/test_xlate.c

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "openflow/prefix_trie.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bits that one node can hold. */
+#define NODE_BITS 32u
+/* Nodes on the longest way: one for each bit, and the root. */
+#define PATH_MAX_NODES (PREFIX_TRIE_BITS_MAX + 1)
+
+typedef RCU_POINTER(struct prefix_trie_node) prefix_trie_edge;
+
+struct prefix_trie_node {
+	uint32_t bits;            /* from the top; the rest is zero */
+	uint32_t n_bits;          /* 0 (root only)..NODE_BITS */
+	_Atomic uint32_t n_rules; /* that end behind these bits */
+	prefix_trie_edge edges[2]; /* by the next bit, which is the first of the child's */
+};
+
+/* `n` bits (0..32) of `value` from bit `offset` on, at the top of the word. Reads no byte past
+ * them. */
+static uint32_t get_bits(const uint8_t *value, unsigned int offset, unsigned int n)
+{
+	unsigned int shift = offset % 8;
+	uint64_t word = 0;
+
+	if (n == 0)
+		return 0;
+	for (unsigned int i = offset / 8; i <= (offset + n - 1) / 8; i++)
+		word |= (uint64_t)value[i] << (56 - 8 * (i - offset / 8));
+	word <<= shift;
+	return (uint32_t)(word >> 32) & (uint32_t)(UINT64_C(0xffffffff) << (32 - n));
+}
+
+static unsigned int get_bit(const uint8_t *value, unsigned int offset)
+{
+	return value[offset / 8] >> (7 - offset % 8) & 1;
+}
+
+/* How many leading bits of the node agree with `value` from `offset` on, of which `left` may be
+ * looked at. */
+static unsigned int node_compare(const struct prefix_trie_node *node, const uint8_t *value,
+				 unsigned int offset, unsigned int left)
+{
+	unsigned int n = MIN(node->n_bits, left);
+	uint32_t diff = get_bits(value, offset, n) ^ node->bits;
+	unsigned int same = diff ? (unsigned int)__builtin_clz(diff) : NODE_BITS;
+
+	return MIN(same, n);
+}
+
+static struct prefix_trie_node *node_create(uint32_t bits, unsigned int n_bits, uint32_t n_rules)
+{
+	struct prefix_trie_node *node = malloc(sizeof(*node));
+
+	if (!node)
+		return NULL;
+	node->bits = bits;
+	node->n_bits = n_bits;
+	atomic_init(&node->n_rules, n_rules);
+	atomic_init(&node->edges[0], NULL);
+	atomic_init(&node->edges[1], NULL);
+	return node;
+}
+
+/* Frees a node and what hangs below; depth is bounded by PATH_MAX_NODES. */
+static void node_destroy(struct prefix_trie_node *node)
+{
+	if (!node)
+		return;
+	node_destroy(rcu_get(&node->edges[0]));
+	node_destroy(rcu_get(&node->edges[1]));
+	free(node);
+}
+
+void prefix_trie_uninit(struct prefix_trie *trie)
+{
+	node_destroy(rcu_get(&trie->root));
+	prefix_trie_init(trie);
+}
+
+/* A chain of nodes for the bits of `value` from `offset` to `length`, the last one with one
+ * rule. */
+static struct prefix_trie_node *branch_create(const uint8_t *value, unsigned int offset,
+					      unsigned int length)
+{
+	unsigned int n = MIN(length - offset, NODE_BITS);
+	bool last = offset + n == length;
+	struct prefix_trie_node *node = node_create(get_bits(value, offset, n), n, last);
+
+	if (node && !last) {
+		struct prefix_trie_node *child = branch_create(value, offset + n, length);
+
+		if (!child) {
+			free(node);
+			return NULL;
+		}
+		rcu_set(&node->edges[get_bit(value, offset + n)], child);
+	}
+	return node;
+}
+
+/*
+ * Puts in place of `node`, at `edge`, two nodes: its first `n` bits, and below them the rest. The
+ * upper one gets a branch for what is left of `value`, or the rule itself.
+ */
+static int node_split(prefix_trie_edge *edge, struct prefix_trie_node *node, unsigned int n,
+		      const uint8_t *value, unsigned int offset, unsigned int length,
+		      struct graveyard *yard)
+{
+	uint32_t top = n ? node->bits & (uint32_t)(UINT64_C(0xffffffff) << (32 - n)) : 0;
+	uint32_t rest = (uint32_t)((uint64_t)node->bits << n);
+	struct prefix_trie_node *upper, *lower, *branch = NULL;
+
+	upper = node_create(top, n, offset == length);
+	if (!upper)
+		return -ENOMEM;
+	lower = node_create(rest, node->n_bits - n,
+			    atomic_load_explicit(&node->n_rules, memory_order_relaxed));
+	if (!lower)
+		goto no_lower;
+	if (offset < length) {
+		branch = branch_create(value, offset, length);
+		if (!branch)
+			goto no_branch;
+		rcu_set(&upper->edges[get_bit(value, offset)], branch);
+	}
+	for (int i = 0; i < 2; i++)
+		rcu_set(&lower->edges[i], rcu_get(&node->edges[i]));
+	rcu_set(&upper->edges[rest >> 31], lower);
+	rcu_set(edge, upper);
+	graveyard_insert(yard, node);
+	return 0;
+
+no_branch:
+	free(lower);
+no_lower:
+	free(upper);
+	return -ENOMEM;
+}
+
+int prefix_trie_insert(struct prefix_trie *trie, const uint8_t *value, unsigned int length,
+		       struct graveyard *yard)
+{
+	prefix_trie_edge *edge = &trie->root;
+	struct prefix_trie_node *node;
+	unsigned int offset = 0;
+
+	while ((node = rcu_get(edge))) {
+		unsigned int same = node_compare(node, value, offset, length - offset);
+
+		offset += same;
+		if (same < node->n_bits)
+			return node_split(edge, node, same, value, offset, length, yard);
+		if (offset == length) {
+			atomic_fetch_add_explicit(&node->n_rules, 1, memory_order_relaxed);
+			return 0;
+		}
+		edge = &node->edges[get_bit(value, offset)];
+	}
+	node = branch_create(value, offset, length);
+	if (!node)
+		return -ENOMEM;
+	rcu_set(edge, node);
+	return 0;
+}
+
+/*
+ * Removes `node`, at `edge`, if nothing hangs on it any more, or joins it with its only child.
+ * Keeping it costs memory only, so a failed allocation is no error. Returns whether the node is
+ * gone without a successor: then its parent may be next.
+ */
+static bool node_prune(prefix_trie_edge *edge, struct prefix_trie_node *node,
+		       struct graveyard *yard)
+{
+	struct prefix_trie_node *child0 = rcu_get(&node->edges[0]);
+	struct prefix_trie_node *child1 = rcu_get(&node->edges[1]);
+	struct prefix_trie_node *child = child0 ? child0 : child1, *joined;
+
+	if (atomic_load_explicit(&node->n_rules, memory_order_relaxed) || (child0 && child1))
+		return false;
+	if (!child) {
+		rcu_set(edge, NULL);
+		graveyard_insert(yard, node);
+		return true;
+	}
+	if (node->n_bits + child->n_bits > NODE_BITS)
+		return false;
+	joined = node_create(node->bits | (uint32_t)((uint64_t)child->bits >> node->n_bits),
+			     node->n_bits + child->n_bits,
+			     atomic_load_explicit(&child->n_rules, memory_order_relaxed));
+	if (!joined)
+		return false;
+	for (int i = 0; i < 2; i++)
+		rcu_set(&joined->edges[i], rcu_get(&child->edges[i]));
+	rcu_set(edge, joined);
+	graveyard_insert(yard, node);
+	graveyard_insert(yard, child);
+	return false;
+}
+
+void prefix_trie_remove(struct prefix_trie *trie, const uint8_t *value, unsigned int length,
+			struct graveyard *yard)
+{
+	prefix_trie_edge *path[PATH_MAX_NODES], *edge = &trie->root;
+	unsigned int depth = 0, offset = 0;
+	struct prefix_trie_node *node;
+
+	for (;;) {
+		node = rcu_get(edge);
+		assert(node && depth < PATH_MAX_NODES);
+		path[depth++] = edge;
+		offset += node->n_bits;
+		assert(offset <= length);
+		if (offset == length)
+			break;
+		edge = &node->edges[get_bit(value, offset)];
+	}
+	atomic_fetch_sub_explicit(&node->n_rules, 1, memory_order_relaxed);
+	while (depth--) {
+		if (!node_prune(path[depth], rcu_get(path[depth]), yard) && depth) {
+			/* its parent has as many children as before, but may now fit with this
+			 * one */
+			node_prune(path[depth - 1], rcu_get(path[depth - 1]), yard);
+			break;
+		}
+	}
+}
+
+void prefix_trie_lookup(const struct prefix_trie *trie, const uint8_t *value, unsigned int n_bits,
+			struct prefix_match *match)
+{
+	const struct prefix_trie_node *node = rcu_get(&trie->root);
+	unsigned int offset = 0;
+
+	memset(match, 0, sizeof(*match));
+	while (node) {
+		unsigned int same = node_compare(node, value, offset, n_bits - offset);
+		const struct prefix_trie_node *child;
+
+		offset += same;
+		if (same < node->n_bits) {
+			match->n_bits = MIN(offset + 1, n_bits);
+			return;
+		}
+		if (atomic_load_explicit(&node->n_rules, memory_order_relaxed))
+			match->lengths[offset / 64] |= UINT64_C(1) << (offset % 64);
+		if (offset == n_bits)
+			break;
+		child = rcu_get(&node->edges[get_bit(value, offset)]);
+		if (!child && rcu_get(&node->edges[!get_bit(value, offset)])) {
+			match->n_bits = offset + 1;
+			return;
+		}
+		node = child;
+	}
+	match->n_bits = offset;
+}
