@@ -110,14 +110,15 @@ int mac_table_insert_static(struct mac_table *table, const uint8_t mac[6], uint1
 /* Removes an entry, static or learned. Returns 0 or -ENOENT. */
 int mac_table_remove(struct mac_table *table, const uint8_t mac[6], uint16_t vlan) WARN_UNUSED;
 
-/* Removes what was learned (of `ofport` only, unless it is MAC_TABLE_NO_PORT). Returns how many. */
-uint32_t mac_table_flush(struct mac_table *table, uint32_t ofport);
+/* Removes what was learned (of `ofport` only, unless it is MAC_TABLE_NO_PORT). Packets from before
+ * `now` do not bring it back. Returns how many; the caller bumps the generation. */
+uint32_t mac_table_flush(struct mac_table *table, uint32_t ofport, uint64_t now);
 /* Removes all entries of a port, static ones too: it is going away. Returns how many. */
 uint32_t mac_table_remove_port(struct mac_table *table, uint32_t ofport);
 
-/* Removes entries that are past their age at `now`. About once a second. Returns how many: if not 0
- * the caller bumps the generation. */
-uint32_t mac_table_expire(struct mac_table *table, uint64_t now);
+/* Removes entries that are past their age at `now`. About once a second. Returns how many; sets
+ * `changed` (which it never clears) when a verdict may rest on one: bump the generation. */
+uint32_t mac_table_expire(struct mac_table *table, uint64_t now, bool *changed);
 
 /* Calls `cb` for each entry, in no order. `cb` must not call back. */
 typedef void mac_table_dump_cb(void *aux, const struct mac_entry_info *info);
