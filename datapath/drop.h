@@ -43,6 +43,9 @@ enum drop_stage {
 	X(RULE_DROP, "rule_drop", FLOW, "a rule says drop")                                        \
 	X(NO_BRIDGE, "no_bridge", FLOW, "the port belongs to no bridge (any more)")                \
 	X(NO_OUTPUT, "no_output", FLOW, "the rule's actions lead to no port")                      \
+	X(VLAN, "vlan", FLOW, "the port does not carry the packet's VLAN")                         \
+	X(LINK_LOCAL, "link_local", FLOW,                                                          \
+	  "a group address that bridges do not forward (01:80:c2:00:00:0x)")                       \
 	X(HAIRPIN, "hairpin", FLOW, "the destination lies behind the port it came from")           \
 	X(TTL_EXPIRED, "ttl_expired", FLOW, "dec_ttl met a TTL of 0 or 1")                         \
 	X(BAD_HEADER, "bad_header", FLOW, "an action needs a header that the packet lacks")        \

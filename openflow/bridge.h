@@ -49,29 +49,24 @@
 #include "openflow/flow_table.h"
 #include "openflow/mac_table.h"
 #include "openflow/ofaction.h"
+#include "openflow/ofport.h"
+#include "openflow/vlan_bitmap.h"
 
 /* Longest bridge name, bytes with the terminating NUL; the bridge's own interface must be able to
  * have it. */
 #define BRIDGE_NAME_SIZE 16
 /* Most bridges. */
 #define BRIDGES_MAX 1024
-/* Highest VLAN number of a tag or trunk. */
-#define BRIDGE_VLAN_MAX 4094
 
 struct bridge;
 struct bridge_table;
-
-/* Which VLANs a trunk carries: bit V % 64 of word V / 64. All zero: every VLAN. */
-struct vlan_bitmap {
-	uint64_t w[64];
-};
 
 /* How a port stands in its bridge. A plain value. */
 struct bridge_port_config {
 	const char *name; /* unique in the whole table */
 	uint32_t port_no; /* datapath port number */
 	uint32_t ofport_request; /* 1..OFPORT_MAX, OFPORT_LOCAL; OFPORT_NONE: the next free one */
-	uint16_t tag; /* access VLAN, 1..BRIDGE_VLAN_MAX; 0: a trunk */
+	uint16_t tag; /* access VLAN, 1..VLAN_MAX; 0: a trunk */
 	struct vlan_bitmap trunks; /* of a trunk */
 };
 
@@ -95,9 +90,6 @@ bool bridge_port_option_is_known(const char *key);
  * and passes over unknown options. Returns 0 or -EINVAL with `err` set. */
 int bridge_port_config_parse(const struct port_option *options, size_t n,
 			     struct bridge_port_config *config, struct error *err) WARN_UNUSED;
-
-/* Writes trunks as text, "1,5-9", empty for all. Returns the length it has or would have. */
-size_t vlan_bitmap_format(const struct vlan_bitmap *vlans, char *buf, size_t size);
 
 /* ---- all bridges ---- */
 
@@ -161,6 +153,9 @@ bool bridge_lookup_ofport(const struct bridge *bridge, uint32_t ofport,
 			  struct bridge_port_info *info);
 /* The bridge that has the port of that name, or NULL. */
 struct bridge *bridge_table_lookup_port(const struct bridge_table *table, const char *name);
+
+/* The names of its ports, for rule text; good as long as the bridge. */
+void bridge_get_ofport_names(const struct bridge *bridge, struct ofport_names *names);
 
 /* Calls `cb` for each port, by OpenFlow number, the local port last. */
 typedef void bridge_port_cb(void *aux, const struct bridge_port_info *info);
