@@ -2,7 +2,25 @@
 # ctl/: the control protocol (client half) and the vswitchctl commands
 
 noinst_LIBRARIES += ctl/libctl.a
-ctl_libctl_a_SOURCES =
+ctl_libctl_a_SOURCES = \
+	ctl/client.c \
+	ctl/client.h \
+	ctl/command.c \
+	ctl/command.h \
+	ctl/command_table.c \
+	ctl/complete.c \
+	ctl/print.h \
+	ctl/print_config.c \
+	ctl/print_counters.c \
+	ctl/print_rules.c \
+	ctl/protocol.c \
+	ctl/protocol.h \
+	ctl/run.c \
+	ctl/run.h \
+	ctl/script.c \
+	ctl/script.h \
+	ctl/table.c \
+	ctl/table.h
 
 bin_PROGRAMS += ctl/vswitchctl
 ctl_vswitchctl_SOURCES = ctl/main.c
