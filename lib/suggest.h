@@ -26,8 +26,8 @@
 #include <stddef.h>
 
 struct suggest {
-	const char *word;      /* what was typed; not owned */
-	const char *best;      /* nearest candidate so far, NULL: none near enough; not owned */
+	const char *word; /* what was typed; not owned */
+	const char *best; /* nearest candidate so far, NULL: none near enough; not owned */
 	unsigned int distance; /* steps from word to best; the next one must be nearer */
 };
 

@@ -22,7 +22,7 @@ struct link_watch {
 	void *aux; /* for cb */
 };
 
-/* Called by libnl for each message; tells the owner of removals. */
+/* Called by libnl for each message; tells the owner. */
 static int handle_message(struct nl_msg *msg, void *aux)
 {
 	const struct link_watch *w = aux;
@@ -31,7 +31,9 @@ static int handle_message(struct nl_msg *msg, void *aux)
 	struct nlattr *attrs[IFLA_MAX + 1];
 	char name[IFNAMSIZ] = "";
 
-	if (nlh->nlmsg_type != RTM_DELLINK || nlmsg_datalen(nlh) < (int)sizeof(*ifi))
+	if (nlh->nlmsg_type != RTM_DELLINK && nlh->nlmsg_type != RTM_NEWLINK)
+		return NL_OK;
+	if (nlmsg_datalen(nlh) < (int)sizeof(*ifi))
 		return NL_OK;
 	/* a bridge tells its own leavers in the same group, with its own family */
 	if (ifi->ifi_family != AF_UNSPEC || ifi->ifi_index <= 0)
@@ -40,7 +42,7 @@ static int handle_message(struct nl_msg *msg, void *aux)
 		return NL_OK;
 	if (attrs[IFLA_IFNAME])
 		nla_strlcpy(name, attrs[IFLA_IFNAME], sizeof(name));
-	w->cb(w->aux, (unsigned int)ifi->ifi_index, name);
+	w->cb(w->aux, (unsigned int)ifi->ifi_index, name, nlh->nlmsg_type == RTM_DELLINK);
 	return NL_OK;
 }
 
@@ -57,8 +59,8 @@ int link_watch_create(link_watch_cb *cb, void *aux, struct link_watch **watch, s
 	if (!w->sock)
 		goto out_free;
 	nl_socket_disable_seq_check(w->sock);
-	err = nlerr_errno(nl_socket_modify_cb(w->sock, NL_CB_VALID, NL_CB_CUSTOM, handle_message,
-					      w));
+	err = nlerr_errno(
+		nl_socket_modify_cb(w->sock, NL_CB_VALID, NL_CB_CUSTOM, handle_message, w));
 	if (err)
 		goto out_sock;
 	err = nlerr_errno(nl_connect(w->sock, NETLINK_ROUTE));
@@ -108,7 +110,7 @@ int link_watch_run(struct link_watch *watch)
 			return 0;
 		/* libnl tells a full socket as out of memory */
 		if (err == -ENOMEM || err == -ENOBUFS)
-			watch->cb(watch->aux, 0, "");
+			watch->cb(watch->aux, 0, "", true);
 		else if (err && err != -EINTR)
 			return err;
 	}

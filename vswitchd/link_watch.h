@@ -3,11 +3,12 @@
 #define VSWITCHD_LINK_WATCH_H
 
 /*
- * Tells when a network interface goes away
- * ========================================
+ * Tells when a network interface comes or goes
+ * ============================================
  *
  * Listens to the kernel's link notifications in the switch's own namespace and calls back for each
- * interface that was removed: a container's veth whose namespace ended, a NIC that was pulled out.
+ * interface that was removed (a container's veth whose namespace ended, a NIC that was pulled out)
+ * and for each that is new, or has changed: a port may have waited for it.
  * The owner puts link_watch_get_fd() into its event loop and calls link_watch_run() when it is
  * readable.
  *
@@ -23,13 +24,15 @@
 #include "lib/error.h"
 #include "lib/util.h"
 
+#include <stdbool.h>
+
 struct link_watch;
 
 /*
- * The interface `name` with index `ifindex` is gone from this namespace. ifindex 0 (and name ""):
- * notifications were lost.
+ * The interface `name` with index `ifindex` is gone from this namespace, or (`gone` false) it is
+ * there, new or changed. ifindex 0 (and name ""): notifications were lost.
  */
-typedef void link_watch_cb(void *aux, unsigned int ifindex, const char *name);
+typedef void link_watch_cb(void *aux, unsigned int ifindex, const char *name, bool gone);
 
 /* Start to listen. Returns 0 with *watch set, or a negative errno. */
 int link_watch_create(link_watch_cb *cb, void *aux, struct link_watch **watch,

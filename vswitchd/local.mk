@@ -3,12 +3,39 @@
 
 noinst_LIBRARIES += vswitchd/libvswitchd.a
 vswitchd_libvswitchd_a_SOURCES = \
+	vswitchd/config.c \
+	vswitchd/config.h \
+	vswitchd/config_diff.c \
 	vswitchd/container.c \
 	vswitchd/container.h \
+	vswitchd/daemon.c \
+	vswitchd/daemon.h \
 	vswitchd/link_watch.c \
 	vswitchd/link_watch.h \
+	vswitchd/methods.c \
+	vswitchd/methods.h \
+	vswitchd/methods_config.c \
+	vswitchd/methods_rules.c \
+	vswitchd/methods_show.c \
 	vswitchd/netns.c \
-	vswitchd/netns.h
+	vswitchd/netns.h \
+	vswitchd/rpc.c \
+	vswitchd/rpc.h \
+	vswitchd/rule_row.c \
+	vswitchd/rule_row.h \
+	vswitchd/server.c \
+	vswitchd/server.h \
+	vswitchd/store.c \
+	vswitchd/store.h \
+	vswitchd/store_priv.h \
+	vswitchd/store_rows.c \
+	vswitchd/vswitch.c \
+	vswitchd/vswitch.h \
+	vswitchd/vswitch_change.c \
+	vswitchd/vswitch_ports.c \
+	vswitchd/vswitch_priv.h \
+	vswitchd/vswitch_rules.c \
+	vswitchd/vswitch_rules.h
 
 sbin_PROGRAMS += vswitchd/vswitchd
 vswitchd_vswitchd_SOURCES = vswitchd/main.c

@@ -39,10 +39,6 @@ tests_unit_test_offload_SOURCES = tests/unit/test_offload.c $(frames)
 unit_tests += tests/unit/test_action
 tests_unit_test_action_SOURCES = tests/unit/test_action.c $(frames)
 
-unit_tests += tests/unit/test_flow_parse
-tests_unit_test_flow_parse_SOURCES = tests/unit/test_flow_parse.c tests/unit/packets.c \
-	tests/unit/packets.h
-
 unit_tests += tests/unit/test_port_mem
 tests_unit_test_port_mem_SOURCES = tests/unit/test_port_mem.c
 unit_tests += tests/unit/test_flow_cache

@@ -602,10 +602,12 @@ struct seen {
 	char name[IFNAMSIZ];
 };
 
-static void note_removal(void *aux, unsigned int ifindex, const char *name)
+static void note_removal(void *aux, unsigned int ifindex, const char *name, bool gone)
 {
 	struct seen *s = aux;
 
+	if (!gone)
+		return;
 	s->n++;
 	s->ifindex = ifindex;
 	snprintf(s->name, sizeof(s->name), "%s", name);

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Opening and closing ports: the part of vswitch.h between the config and the drivers. */
+#include "vswitchd/vswitch_priv.h"
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "vswitchd/container.h"
+#include "vswitchd/netns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Options that one port may have. */
+#define OPTIONS_MAX 64
+
+/* ---- options: some are the bridge's, the others the driver's ----------------------------------
+ */
+
+/* An option list in the drivers' form; strings are the config's. */
+struct option_list {
+	struct port_option items[OPTIONS_MAX];
+	size_t n;
+};
+
+static int option_list_init(struct option_list *list, const struct config_options *options,
+			    bool of_bridge, struct error *e)
+{
+	list->n = 0;
+	for (size_t i = 0; i < options->n; i++) {
+		if (bridge_port_option_is_known(options->items[i].key) != of_bridge)
+			continue;
+		if (list->n == OPTIONS_MAX)
+			return error_set(e, EINVAL, "a port has at most %d options", OPTIONS_MAX);
+		list->items[list->n++] = (struct port_option){.key = options->items[i].key,
+							      .value = options->items[i].value};
+	}
+	return 0;
+}
+
+static int parse_bridge_options(const struct config_port *config,
+				struct bridge_port_config *bridge_port, struct error *e)
+{
+	struct option_list list;
+	int err;
+
+	*bridge_port = (struct bridge_port_config){.name = config->name};
+	err = option_list_init(&list, &config->options, true, e);
+	if (!err)
+		err = bridge_port_config_parse(list.items, list.n, bridge_port, e);
+	bridge_port->ofport_request = config->ofport;
+	return err;
+}
+
+/* ---- containers -------------------------------------------------------------------------------
+ */
+
+#define CONTAINER_LIST_MAX 16 /* addresses or gateways */
+
+/* "A,B" as a list; `text` is cut up. */
+static int split_list(char *text, const char *what, const char **items, size_t *n, struct error *e)
+{
+	char *state;
+
+	*n = 0;
+	for (char *item = strtok_r(text, ",", &state); item; item = strtok_r(NULL, ",", &state)) {
+		if (*n == CONTAINER_LIST_MAX)
+			return error_set(e, EINVAL, "%s: at most %d", what, CONTAINER_LIST_MAX);
+		items[(*n)++] = item;
+	}
+	return 0;
+}
+
+/* A container's config in container.h's form, with what it points to. */
+struct container_settings {
+	struct container_config config;
+	const char *addresses[CONTAINER_LIST_MAX], *gateways[CONTAINER_LIST_MAX];
+	char *address_text, *gateway_text; /* owned, cut up */
+};
+
+static void container_settings_uninit(struct container_settings *settings)
+{
+	free(settings->address_text);
+	free(settings->gateway_text);
+}
+
+static int container_settings_init(struct container_settings *settings,
+				   const struct config_bridge *bridge,
+				   const struct config_port *port, struct error *e)
+{
+	const struct config_options *options = &port->container_options;
+	struct container_config *config = &settings->config;
+	const char *ip = config_options_get(options, "ip");
+	const char *gateway = config_options_get(options, "gateway");
+	const char *mtu = config_options_get(options, "mtu");
+	char *end;
+	int err;
+
+	*settings = (struct container_settings){0};
+	settings->address_text = strdup(ip ? ip : "");
+	settings->gateway_text = strdup(gateway ? gateway : "");
+	if (!settings->address_text || !settings->gateway_text)
+		return error_set(e, ENOMEM, "out of memory");
+	err = split_list(settings->address_text, "ip", settings->addresses, &config->n_addresses,
+			 e);
+	if (!err)
+		err = split_list(settings->gateway_text, "gateway", settings->gateways,
+				 &config->n_gateways, e);
+	if (err)
+		return err;
+	config->bridge = bridge->name;
+	config->netns = port->container;
+	config->ifname = config_options_get(options, "ifname");
+	config->mac = config_options_get(options, "mac");
+	config->addresses = settings->addresses;
+	config->gateways = settings->gateways;
+	if (mtu) {
+		unsigned long number = strtoul(mtu, &end, 10);
+
+		if (end == mtu || *end || number < 68 || number > 65535)
+			return error_set(e, EINVAL, "mtu=%s: must be from 68 to 65535", mtu);
+		config->mtu = (uint32_t)number;
+	}
+	return 0;
+}
+
+int vswitch_attach_container(const struct config_bridge *bridge, const struct config_port *port,
+			     struct error *e)
+{
+	struct container_settings settings;
+	char name[IFNAMSIZ];
+	int err;
+
+	err = container_settings_init(&settings, bridge, port, e);
+	if (!err)
+		err = container_attach(&settings.config, name, e);
+	container_settings_uninit(&settings);
+	return err;
+}
+
+void vswitch_detach_container(const struct config_bridge *bridge, const struct config_port *port)
+{
+	struct error e = ERROR_INIT;
+	int err = container_detach(bridge->name, port->container, &e);
+
+	if (err && err != -ENOENT)
+		log_warn("container %s: %s", port->container, e.text);
+}
+
+/* ---- checks -----------------------------------------------------------------------------------
+ */
+
+int vswitch_check_port(const struct config_bridge *bridge, const struct config_port *port,
+		       struct error *e)
+{
+	const struct port_class *class = port_class_lookup(port->type, e);
+	struct container_settings settings;
+	struct bridge_port_config bridge_port;
+	struct port_config driver_port = {.name = port->name};
+	struct option_list list;
+	int err;
+
+	if (!class)
+		return -EINVAL;
+	err = option_list_init(&list, &port->options, false, e);
+	if (err)
+		return err;
+	driver_port.options = list.items;
+	driver_port.n_options = list.n;
+	err = port_class_check_options(class, &driver_port, e);
+	if (!err)
+		err = parse_bridge_options(port, &bridge_port, e);
+	if (err)
+		return error_prefix(e, err, "port %s", port->name);
+	if (!port->container)
+		return 0;
+	err = container_settings_init(&settings, bridge, port, e);
+	if (!err)
+		err = container_check(&settings.config, e);
+	container_settings_uninit(&settings);
+	return err;
+}
+
+/* ---- the list ---------------------------------------------------------------------------------
+ */
+
+static size_t port_search(const struct vswitch *vs, const char *name)
+{
+	size_t low = 0, high = vs->n_ports;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(vs->ports[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct vswitch_port *vswitch_get_port(const struct vswitch *vs, const char *name)
+{
+	size_t at = port_search(vs, name);
+
+	return at < vs->n_ports && strcmp(vs->ports[at]->name, name) == 0 ? vs->ports[at] : NULL;
+}
+
+struct vswitch_port *vswitch_insert_port(struct vswitch *vs, const char *bridge, const char *name,
+					 bool is_local)
+{
+	struct vswitch_port **ports = realloc(vs->ports, (vs->n_ports + 1) * sizeof(*ports));
+	struct vswitch_port *port = calloc(1, sizeof(*port));
+	size_t at = port_search(vs, name);
+
+	if (ports)
+		vs->ports = ports;
+	if (!ports || !port) {
+		free(port);
+		return NULL;
+	}
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	snprintf(port->bridge, sizeof(port->bridge), "%s", bridge);
+	port->is_local = is_local;
+	memmove(&ports[at + 1], &ports[at], (vs->n_ports - at) * sizeof(*ports));
+	ports[at] = port;
+	vs->n_ports++;
+	return port;
+}
+
+void vswitch_remove_port(struct vswitch *vs, struct vswitch_port *port)
+{
+	size_t at = port_search(vs, port->name);
+
+	vswitch_close_port(vs, port, NULL);
+	vs->n_ports--;
+	memmove(&vs->ports[at], &vs->ports[at + 1], (vs->n_ports - at) * sizeof(*vs->ports));
+	free(port);
+}
+
+/* ---- opening and closing ----------------------------------------------------------------------
+ */
+
+/* The static addresses behind `port`, which its bridge forgot while it was not there. */
+static void restore_macs(struct bridge *bridge, const struct config_bridge *config,
+			 const char *port)
+{
+	struct error e = ERROR_INIT;
+
+	for (size_t i = 0; i < config->n_macs; i++) {
+		const struct config_mac *mac = &config->macs[i];
+
+		if (strcmp(mac->port, port) == 0 &&
+		    bridge_add_static_mac(bridge, mac->address, mac->vlan, port, &e))
+			log_warn("bridge %s: static MAC address: %s", config->name, e.text);
+	}
+}
+
+/* Opens it with the driver and puts it into the bridge. */
+static int open_port(struct vswitch *vs, struct bridge *bridge, const char *type,
+		     const struct port_config *driver_port, struct bridge_port_config *bridge_port,
+		     uint32_t *port_no, struct error *e)
+{
+	int err;
+
+	err = datapath_add_port(vs->dp, type, driver_port, port_no, e);
+	if (err)
+		return err;
+	bridge_port->port_no = *port_no;
+	err = bridge_add_port(bridge, bridge_port, NULL, e);
+	if (err && datapath_remove_port(vs->dp, *port_no))
+		log_error("port %s: cannot be removed", driver_port->name);
+	return err;
+}
+
+static int open_local(struct vswitch *vs, struct bridge *bridge, const char *name,
+		      uint32_t *port_no, struct error *e)
+{
+	struct port_config driver_port = {.name = name};
+	struct bridge_port_config bridge_port = {.name = name, .ofport_request = OFPORT_LOCAL};
+
+	return open_port(vs, bridge, VSWITCH_LOCAL_TYPE, &driver_port, &bridge_port, port_no, e);
+}
+
+static int open_configured(struct vswitch *vs, struct bridge *bridge,
+			   const struct config_bridge *config_bridge,
+			   const struct config_port *config, uint32_t *port_no, struct error *e)
+{
+	struct port_config driver_port = {.name = config->name};
+	struct bridge_port_config bridge_port;
+	struct option_list list;
+	int err;
+
+	err = parse_bridge_options(config, &bridge_port, e);
+	if (!err)
+		err = option_list_init(&list, &config->options, false, e);
+	if (err)
+		return err;
+	driver_port.options = list.items;
+	driver_port.n_options = list.n;
+	if (config->container)
+		err = vswitch_attach_container(config_bridge, config, e);
+	if (!err)
+		err = open_port(vs, bridge, config->type, &driver_port, &bridge_port, port_no, e);
+	return err;
+}
+
+int vswitch_open_port(struct vswitch *vs, struct vswitch_port *port,
+		      const struct config_bridge *config_bridge, const struct config_port *config,
+		      struct error *e)
+{
+	struct bridge *bridge = bridge_lookup(vs->bridges, config_bridge->name);
+	struct error why = ERROR_INIT;
+	uint32_t port_no;
+	int err;
+
+	port->retried_ns = clock_now();
+	if (config)
+		err = open_configured(vs, bridge, config_bridge, config, &port_no, &why);
+	else
+		err = open_local(vs, bridge, port->name, &port_no, &why);
+	port->error = why;
+	if (err) {
+		if (!why.text[0])
+			error_set(&port->error, err, "%s", strerror(-err));
+		return error_set(e, err, "%s", port->error.text);
+	}
+	port->error.text[0] = '\0';
+	port->port_no = port_no;
+	restore_macs(bridge, config_bridge, port->name);
+	return 0;
+}
+
+void vswitch_close_port(struct vswitch *vs, struct vswitch_port *port, const char *why)
+{
+	struct bridge *bridge = bridge_lookup(vs->bridges, port->bridge);
+	struct error e = ERROR_INIT;
+
+	if (why)
+		error_set(&port->error, ENODEV, "%s", why);
+	if (!port->port_no)
+		return;
+	if (bridge && bridge_remove_port(bridge, port->name, &e))
+		log_error("bridge %s: %s", port->bridge, e.text);
+	if (datapath_remove_port(vs->dp, port->port_no))
+		log_error("port %s: cannot be removed", port->name);
+	port->port_no = 0;
+}
+
+/* ---- changing ---------------------------------------------------------------------------------
+ */
+
+/* Lets the running driver take the new options. -EOPNOTSUPP: it cannot. */
+static int set_running(struct vswitch *vs, struct vswitch_port *port,
+		       const struct config_port *config, struct error *e)
+{
+	struct port *driver = datapath_get_port(vs->dp, port->port_no);
+	struct port_config driver_port = {
+		.name = config->name,
+		.n_workers = datapath_get_n_workers(vs->dp),
+	};
+	struct option_list list;
+	int err;
+
+	if (!driver->class->set)
+		return -EOPNOTSUPP;
+	err = option_list_init(&list, &config->options, false, e);
+	if (err)
+		return err;
+	driver_port.options = list.items;
+	driver_port.n_options = list.n;
+	return driver->class->set(driver, &driver_port, e);
+}
+
+/* Do the two differ in options of the driver? */
+static bool driver_options_differ(const struct config_port *old, const struct config_port *config)
+{
+	struct option_list a, b;
+
+	if (option_list_init(&a, &old->options, false, NULL) ||
+	    option_list_init(&b, &config->options, false, NULL) || a.n != b.n)
+		return true;
+	for (size_t i = 0; i < a.n; i++) {
+		if (strcmp(a.items[i].key, b.items[i].key) != 0 ||
+		    strcmp(a.items[i].value, b.items[i].value) != 0)
+			return true;
+	}
+	return false;
+}
+
+int vswitch_set_port(struct vswitch *vs, struct vswitch_port *port,
+		     const struct config_bridge *config_bridge, const struct config_port *old,
+		     const struct config_port *config, struct error *e)
+{
+	struct bridge_port_config bridge_port;
+	struct error ignored = ERROR_INIT;
+	int err = 0;
+
+	if (!port->port_no) {
+		err = vswitch_open_port(vs, port, config_bridge, config, e);
+		/* its device is still not there: the options wait with the port */
+		return err == -ENODEV || err == -ENOENT ? 0 : err;
+	}
+	if (config->container)
+		err = vswitch_attach_container(config_bridge, config, e);
+	if (!err && driver_options_differ(old, config)) {
+		err = set_running(vs, port, config, e);
+		if (err == -EOPNOTSUPP) {
+			vswitch_close_port(vs, port, NULL);
+			err = vswitch_open_port(vs, port, config_bridge, config, e);
+			if (err && vswitch_open_port(vs, port, config_bridge, old, &ignored))
+				log_error("port %s: cannot be opened with its old options: %s",
+					  port->name, ignored.text);
+			return err;
+		}
+	}
+	if (!err)
+		err = parse_bridge_options(config, &bridge_port, e);
+	if (!err)
+		err = bridge_set_port(bridge_lookup(vs->bridges, port->bridge), &bridge_port, e);
+	return err;
+}
+
+/* ---- periodic ---------------------------------------------------------------------------------
+ */
+
+/* The config's entries for a port; false: it is not there (any more). */
+static bool find_config(const struct vswitch *vs, const struct vswitch_port *port,
+			const struct config_bridge **bridge, const struct config_port **config)
+{
+	*bridge = config_lookup_bridge(&vs->config, port->bridge);
+	*config = NULL;
+	if (*bridge && !port->is_local)
+		*config = config_lookup_port(&vs->config, *bridge, port->name, NULL);
+	return *bridge && (port->is_local || *config);
+}
+
+/* Tries to open what is closed; says so only when that changes something. */
+static void retry_port(struct vswitch *vs, struct vswitch_port *port)
+{
+	const struct config_bridge *bridge;
+	const struct config_port *config;
+
+	if (!find_config(vs, port, &bridge, &config))
+		return;
+	if (vswitch_open_port(vs, port, bridge, config, NULL) == 0)
+		log_info("bridge %s: port %s is there and is open", port->bridge, port->name);
+}
+
+/* Is the namespace of a container's port gone for good? */
+static bool container_is_gone(const struct config_port *config)
+{
+	int fd = netns_open(config->container, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -ENOENT;
+}
+
+/* The device of an open port has vanished. */
+static void handle_vanished(struct vswitch *vs, struct vswitch_port *port)
+{
+	const struct config_bridge *bridge;
+	const struct config_port *config;
+	struct error e = ERROR_INIT;
+	struct config wanted;
+
+	vswitch_close_port(vs, port, "its device has vanished; it is opened when it comes back");
+	log_warn("bridge %s: port %s: %s", port->bridge, port->name, port->error.text);
+	if (!find_config(vs, port, &bridge, &config) || !config || !config->container ||
+	    !container_is_gone(config))
+		return;
+	log_info("bridge %s: the namespace of container %s is gone, and its port with it",
+		 port->bridge, config->container);
+	if (config_clone(&wanted, &vs->config))
+		return;
+	config_remove_port(config_lookup_bridge(&wanted, port->bridge), port->name);
+	if (vswitch_change(vs, &vs->config, &wanted, &e))
+		log_error("port %s: %s", config->name, e.text);
+}
+
+/* Returns true if the port went away. */
+static bool refresh_port(struct vswitch *vs, struct vswitch_port *port)
+{
+	struct port *driver = datapath_get_port(vs->dp, port->port_no);
+
+	if (!driver || !driver->class->refresh || driver->class->refresh(driver) != -ENODEV)
+		return false;
+	handle_vanished(vs, port);
+	return true;
+}
+
+void vswitch_refresh_ports(struct vswitch *vs, uint64_t now)
+{
+	for (size_t i = 0; i < vs->n_ports; i++) {
+		struct vswitch_port *port = vs->ports[i];
+		size_t n = vs->n_ports;
+
+		if (port->port_no)
+			refresh_port(vs, port);
+		else if (now - port->retried_ns >= VSWITCH_RETRY_SECONDS * CLOCK_NS_PER_S)
+			retry_port(vs, port);
+		if (vs->n_ports < n)
+			i--; /* it is not in the list any more */
+	}
+}
+
+void vswitch_link_changed(struct vswitch *vs, const char *name, bool gone)
+{
+	struct vswitch_port *port;
+
+	if (!name[0]) {
+		vswitch_refresh_ports(vs, clock_now());
+		return;
+	}
+	port = vswitch_get_port(vs, name);
+	if (!port)
+		return;
+	if (gone && port->port_no)
+		refresh_port(vs, port);
+	else if (!gone && !port->port_no)
+		retry_port(vs, port);
+}
