@@ -46,14 +46,13 @@ static const struct flow_key stage_fields[STAGES] = {
 static const struct trie_field {
 	uint8_t offset; /* in struct flow_key */
 	uint8_t n_bits;
-	uint8_t stage; /* ahead of which it is asked */
 } trie_fields[CLASSIFIER_TRIES] = {
-	{offsetof(struct flow_key, nw_dst), 32, 2},
-	{offsetof(struct flow_key, nw_src), 32, 2},
-	{offsetof(struct flow_key, ipv6_dst), 128, 2},
-	{offsetof(struct flow_key, ipv6_src), 128, 2},
-	{offsetof(struct flow_key, tp_dst), 16, 3},
-	{offsetof(struct flow_key, tp_src), 16, 3},
+	{offsetof(struct flow_key, nw_dst), 32},
+	{offsetof(struct flow_key, nw_src), 32},
+	{offsetof(struct flow_key, ipv6_dst), 128},
+	{offsetof(struct flow_key, ipv6_src), 128},
+	{offsetof(struct flow_key, tp_dst), 16},
+	{offsetof(struct flow_key, tp_src), 16},
 };
 
 /* Rules with the same mask. */
@@ -62,8 +61,8 @@ struct subtable {
 	 * ends[S]). */
 	uint8_t ends[STAGES];
 	uint8_t last_stage;                /* the last one that has words */
+	uint8_t has_index;                 /* bit S: stage S ends with a question to its index */
 	uint8_t prefix[CLASSIFIER_TRIES];  /* prefix length in each trie's field; 0: not a prefix */
-	uint8_t tries[STAGES];             /* bit T: ask trie T ahead of that stage */
 	uint8_t idx[STAGE_WORDS];          /* which word of the key */
 	uint64_t mask[STAGE_WORDS];        /* which bits of it */
 	struct hash_index indexes[STAGES]; /* of hashes up to that stage; the last: to rules */
@@ -75,16 +74,25 @@ struct subtable {
 	uint32_t n_rules;      /* linked in, hidden ones too */
 	uint32_t n_removed;    /* since max_priority was exact */
 	uint16_t max_priority; /* no rule's is higher */
+	bool has_one_type;     /* dl_type is matched, and all rules want the same */
+	uint16_t dl_type;      /* that one */
 };
 
 /* The order of look-ups, immutable. */
 struct classifier_order {
 	uint32_t n;
-	struct {
+	struct classifier_entry {
 		const struct subtable *subtable;
-		int32_t max_priority;
+		/* Copies of what rules most subtables out, so that these need not be touched. */
+		uint16_t max_priority;
+		uint16_t dl_type;
+		bool has_one_type;
+		uint8_t tries; /* bit T: ask trie T */
+		uint8_t prefix[CLASSIFIER_TRIES];
 	} entries[];
 };
+
+static_assert(sizeof(struct classifier_entry) == 24, "entries lie close together");
 
 /* One look-up's memory: each trie is asked once at most. */
 struct lookup {
@@ -133,6 +141,19 @@ static uint32_t mask_hash(const struct flow_key *mask)
 	return hash_end(h);
 }
 
+/* Stages that have words and are not the last get an index, unless they only tell apart what was
+ * told before: dl_type alone, see classifier_entry. */
+static void subtable_choose_indexes(struct subtable *st)
+{
+	const struct flow_key only_type = {.dl_type = UINT16_MAX};
+
+	for (int s = 0, start = 0; s < st->last_stage; start = st->ends[s++]) {
+		if (st->ends[s] > start &&
+		    (start > 0 || st->ends[s] > 1 || st->idx[0] || st->mask[0] != only_type.w[0]))
+			st->has_index |= (uint8_t)(1u << s);
+	}
+}
+
 static struct subtable *subtable_create(const struct flow_key *mask, uint32_t hash)
 {
 	struct subtable *st = calloc(1, sizeof(*st));
@@ -155,11 +176,9 @@ static struct subtable *subtable_create(const struct flow_key *mask, uint32_t ha
 		st->ends[s] = n;
 		hash_index_init(&st->indexes[s]);
 	}
-	for (int t = 0; t < CLASSIFIER_TRIES; t++) {
+	subtable_choose_indexes(st);
+	for (int t = 0; t < CLASSIFIER_TRIES; t++)
 		st->prefix[t] = (uint8_t)mask_prefix(mask, &trie_fields[t]);
-		if (st->prefix[t])
-			st->tries[trie_fields[t].stage] |= (uint8_t)(1u << t);
-	}
 	return st;
 }
 
@@ -171,10 +190,10 @@ static void subtable_destroy(struct subtable *st)
 	free(st);
 }
 
-/* Does stage `s` end with a question to an index? Not when it adds nothing to the stage before. */
+/* Does stage `s` end with a question to an index? */
 static inline bool subtable_has_index(const struct subtable *st, int s)
 {
-	return s < st->last_stage && st->ends[s] > (s ? st->ends[s - 1] : 0);
+	return st->has_index >> s & 1;
 }
 
 /* The hashes of a rule's value after each stage; rule->hash is the last one. */
@@ -245,6 +264,17 @@ static void subtable_unlink(struct subtable *st, struct rule *rule)
 		hash_index_set(index, rule->hash, rule, next);
 	} else {
 		hash_index_remove(index, rule->hash, rule);
+	}
+}
+
+/* Takes note of a new rule's Ethernet type. */
+static void subtable_add_type(struct subtable *st, uint16_t dl_type)
+{
+	if (st->n_rules == 0) {
+		st->has_one_type = st->full_mask.dl_type == UINT16_MAX;
+		st->dl_type = dl_type;
+	} else if (st->dl_type != dl_type) {
+		st->has_one_type = false;
 	}
 }
 
@@ -409,6 +439,7 @@ int classifier_insert(struct classifier *cls, struct rule *rule, uint64_t versio
 		goto no_tries;
 	if (subtable_link(st, rule, &cls->yard))
 		goto no_link;
+	subtable_add_type(st, rule->match.value.dl_type);
 	st->max_priority = MAX(st->max_priority, rule->priority);
 	st->n_rules++;
 	cls->n_rules++;
@@ -455,6 +486,18 @@ static int compare_subtables(const void *a, const void *b)
 	return x->serial < y->serial ? -1 : 1;
 }
 
+static void entry_init(struct classifier_entry *entry, const struct subtable *st)
+{
+	entry->subtable = st;
+	entry->max_priority = st->max_priority;
+	entry->has_one_type = st->has_one_type;
+	entry->dl_type = st->dl_type;
+	entry->tries = 0;
+	memcpy(entry->prefix, st->prefix, sizeof(entry->prefix));
+	for (int t = 0; t < CLASSIFIER_TRIES; t++)
+		entry->tries |= (uint8_t)((st->prefix[t] != 0) << t);
+}
+
 static struct classifier_order *order_create(uint32_t n)
 {
 	struct classifier_order *order = malloc(sizeof(*order) + n * sizeof(order->entries[0]));
@@ -478,10 +521,8 @@ int classifier_publish(struct classifier *cls)
 	for (uint32_t i = 0; i < cls->n_subtables; i++)
 		subtable_refresh_priority(cls->subtables[i]);
 	qsort(cls->subtables, cls->n_subtables, sizeof(cls->subtables[0]), compare_subtables);
-	for (uint32_t i = 0; i < cls->n_subtables; i++) {
-		order->entries[i].subtable = cls->subtables[i];
-		order->entries[i].max_priority = cls->subtables[i]->max_priority;
-	}
+	for (uint32_t i = 0; i < cls->n_subtables; i++)
+		entry_init(&order->entries[i], cls->subtables[i]);
 	classifier_set_order(cls, order);
 	return 0;
 }
@@ -521,7 +562,7 @@ void classifier_purge(struct classifier *cls)
 			}
 			hash_index_remove(&cls->masks, st->mask_hash, st);
 			for (int s = 0; s < STAGES; s++)
-				graveyard_insert(&cls->yard, rcu_get(&st->indexes[s].slots));
+				graveyard_insert(&cls->yard, hash_index_get_memory(&st->indexes[s]));
 			graveyard_insert(&cls->yard, st);
 		}
 		cls->n_subtables = n;
@@ -616,10 +657,14 @@ static inline void lookup_add_stages(struct lookup *lk, const struct subtable *s
 		lk->mask->w[st->idx[i]] |= st->mask[i];
 }
 
-/* Do the tries of stage `s` rule the subtable out? Then the bits that told so are added. */
-static bool lookup_tries_exclude(struct lookup *lk, const struct subtable *st, int s)
+/* Do its Ethernet type or the tries rule the subtable out? Then the bits that told so are added. */
+static inline bool lookup_excludes(struct lookup *lk, const struct classifier_entry *entry)
 {
-	for (uint32_t left = st->tries[s]; left; left &= left - 1) {
+	if (entry->has_one_type && entry->dl_type != lk->key->dl_type) {
+		lk->mask->dl_type = UINT16_MAX;
+		return true;
+	}
+	for (uint32_t left = entry->tries; left; left &= left - 1) {
 		int t = __builtin_ctz(left);
 		struct prefix_match *match = &lk->matches[t];
 
@@ -628,8 +673,9 @@ static bool lookup_tries_exclude(struct lookup *lk, const struct subtable *st, i
 			prefix_trie_lookup(&lk->cls->tries[t], trie_value(lk->key, t),
 					   trie_fields[t].n_bits, match);
 		}
-		if (!prefix_match_has(match, st->prefix[t])) {
-			lookup_add_prefix(lk, t, MIN(match->n_bits, (unsigned int)st->prefix[t]));
+		if (!prefix_match_has(match, entry->prefix[t])) {
+			lookup_add_prefix(lk, t,
+					  MIN(match->n_bits, (unsigned int)entry->prefix[t]));
 			return true;
 		}
 	}
@@ -669,8 +715,6 @@ static struct rule *subtable_lookup(struct lookup *lk, const struct subtable *st
 	uint64_t h = 0, words[STAGE_WORDS];
 
 	for (int s = 0, i = 0; s <= st->last_stage; s++) {
-		if (st->tries[s] && lookup_tries_exclude(lk, st, s))
-			return NULL;
 		for (; i < st->ends[s]; i++) {
 			words[i] = lk->key->w[st->idx[i]] & st->mask[i];
 			h = hash_step(h, words[i]);
@@ -700,11 +744,14 @@ struct rule *classifier_lookup(const struct classifier *cls, uint64_t version,
 	lk.version = version;
 	lk.asked = 0;
 	for (uint32_t i = 0; i < order->n; i++) {
+		const struct classifier_entry *entry = &order->entries[i];
 		struct rule *rule;
 
-		if (best && best->priority >= order->entries[i].max_priority)
+		if (best && best->priority >= entry->max_priority)
 			break;
-		rule = subtable_lookup(&lk, order->entries[i].subtable);
+		if (lookup_excludes(&lk, entry))
+			continue;
+		rule = subtable_lookup(&lk, entry->subtable);
 		if (rule && (!best || rule->priority > best->priority))
 			best = rule;
 	}

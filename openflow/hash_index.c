@@ -3,42 +3,40 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Slots of the first array. An array is rebuilt when three quarters of it are used. */
-#define HASH_INDEX_FIRST 8u
+#define HASH_INDEX_FIRST 16u
 
 #define RELAXED memory_order_relaxed
 
 void hash_index_uninit(struct hash_index *index)
 {
-	free(rcu_get(&index->slots));
+	free(hash_index_get_memory(index));
 	hash_index_init(index);
 }
 
 static struct hash_index_slots *hash_index_slots_create(uint32_t n_slots)
 {
-	struct hash_index_slots *slots;
-	size_t offset = ROUND_UP(sizeof(*slots) + n_slots * sizeof(slots->hashes[0]),
-				 sizeof(slots->values[0]));
+	size_t size = n_slots * (sizeof(uint32_t) + sizeof(void *));
+	void *memory = aligned_alloc(CACHE_LINE, ROUND_UP(size, (size_t)CACHE_LINE));
 
-	slots = calloc(1, offset + n_slots * sizeof(slots->values[0]));
-	if (!slots)
+	if (!memory)
 		return NULL;
-	slots->mask = n_slots - 1;
-	slots->values = (void *)((char *)slots + offset);
-	return slots;
+	memset(memory, 0, size);
+	return (void *)((uintptr_t)memory | (unsigned int)__builtin_ctz(n_slots));
 }
 
 /* Writes the value ahead of the hash: who sees the hash sees the value. Returns whether the slot
  * had never been used. */
 static bool hash_index_put(struct hash_index_slots *slots, uint32_t hash, void *value)
 {
-	uint32_t i = hash & slots->mask, old;
+	uint32_t i = hash & hash_index_mask(slots), old;
 
-	while ((old = atomic_load_explicit(&slots->hashes[i], RELAXED)) > HASH_INDEX_GRAVE)
-		i = (i + 1) & slots->mask;
-	atomic_store_explicit(&slots->values[i], value, memory_order_release);
-	atomic_store_explicit(&slots->hashes[i], hash, memory_order_release);
+	while ((old = atomic_load_explicit(&hash_index_hashes(slots)[i], RELAXED)) > HASH_INDEX_GRAVE)
+		i = (i + 1) & hash_index_mask(slots);
+	atomic_store_explicit(&hash_index_values(slots)[i], value, memory_order_release);
+	atomic_store_explicit(&hash_index_hashes(slots)[i], hash, memory_order_release);
 	return old == HASH_INDEX_EMPTY;
 }
 
@@ -46,25 +44,26 @@ static bool hash_index_put(struct hash_index_slots *slots, uint32_t hash, void *
 static int hash_index_reserve(struct hash_index *index, struct graveyard *yard)
 {
 	struct hash_index_slots *fresh, *slots = rcu_get(&index->slots);
+	void *old = hash_index_get_memory(index);
 	uint32_t n_slots = HASH_INDEX_FIRST;
 
-	if (slots && index->n_used + 1 <= (slots->mask + 1) / 4 * 3)
+	if (slots && index->n_used + 1 <= (hash_index_mask(slots) + 1) / 4 * 3)
 		return 0;
 	while (index->n + 1 > n_slots / 2)
 		n_slots *= 2;
 	fresh = hash_index_slots_create(n_slots);
 	if (!fresh)
 		return -ENOMEM;
-	for (uint32_t i = 0; slots && i <= slots->mask; i++) {
-		uint32_t hash = atomic_load_explicit(&slots->hashes[i], RELAXED);
+	for (uint32_t i = 0; slots && i <= hash_index_mask(slots); i++) {
+		uint32_t hash = atomic_load_explicit(&hash_index_hashes(slots)[i], RELAXED);
 
 		if (hash > HASH_INDEX_GRAVE)
 			hash_index_put(fresh, hash,
-				       atomic_load_explicit(&slots->values[i], RELAXED));
+				       atomic_load_explicit(&hash_index_values(slots)[i], RELAXED));
 	}
 	index->n_used = index->n;
 	rcu_set(&index->slots, fresh);
-	graveyard_insert(yard, slots);
+	graveyard_insert(yard, old);
 	return 0;
 }
 
@@ -83,18 +82,18 @@ int hash_index_insert(struct hash_index *index, uint32_t hash, void *value, stru
  * none. */
 static int64_t hash_index_find(const struct hash_index *index, uint32_t hash, const void *value)
 {
-	const struct hash_index_slots *slots = rcu_get(&index->slots);
+	struct hash_index_slots *slots = rcu_get(&index->slots);
 	uint32_t i, found;
 
 	hash = hash_index_normalize(hash);
 	if (!slots)
 		return -1;
-	for (i = hash & slots->mask;; i = (i + 1) & slots->mask) {
-		found = atomic_load_explicit(&slots->hashes[i], RELAXED);
+	for (i = hash & hash_index_mask(slots);; i = (i + 1) & hash_index_mask(slots)) {
+		found = atomic_load_explicit(&hash_index_hashes(slots)[i], RELAXED);
 		if (found == HASH_INDEX_EMPTY)
 			return -1;
 		if (found == hash &&
-		    (!value || atomic_load_explicit(&slots->values[i], RELAXED) == value))
+		    (!value || atomic_load_explicit(&hash_index_values(slots)[i], RELAXED) == value))
 			return i;
 	}
 }
@@ -103,7 +102,7 @@ static void hash_index_bury(struct hash_index *index, int64_t i)
 {
 	struct hash_index_slots *slots = rcu_get(&index->slots);
 
-	atomic_store_explicit(&slots->hashes[i], HASH_INDEX_GRAVE, memory_order_release);
+	atomic_store_explicit(&hash_index_hashes(slots)[i], HASH_INDEX_GRAVE, memory_order_release);
 	index->n--;
 }
 
@@ -120,7 +119,7 @@ void hash_index_set(struct hash_index *index, uint32_t hash, const void *old, vo
 	int64_t i = hash_index_find(index, hash, old);
 
 	assert(i >= 0);
-	atomic_store_explicit(&rcu_get(&index->slots)->values[i], value, memory_order_release);
+	atomic_store_explicit(&hash_index_values(rcu_get(&index->slots))[i], value, memory_order_release);
 }
 
 int hash_index_ref(struct hash_index *index, uint32_t hash, struct graveyard *yard)
@@ -131,8 +130,8 @@ int hash_index_ref(struct hash_index *index, uint32_t hash, struct graveyard *ya
 
 	if (i < 0)
 		return hash_index_insert(index, hash, (void *)(uintptr_t)1, yard);
-	count = (uintptr_t)atomic_load_explicit(&slots->values[i], RELAXED);
-	atomic_store_explicit(&slots->values[i], (void *)(count + 1), memory_order_release);
+	count = (uintptr_t)atomic_load_explicit(&hash_index_values(slots)[i], RELAXED);
+	atomic_store_explicit(&hash_index_values(slots)[i], (void *)(count + 1), memory_order_release);
 	return 0;
 }
 
@@ -143,22 +142,22 @@ void hash_index_unref(struct hash_index *index, uint32_t hash)
 	uintptr_t count;
 
 	assert(i >= 0);
-	count = (uintptr_t)atomic_load_explicit(&slots->values[i], RELAXED);
+	count = (uintptr_t)atomic_load_explicit(&hash_index_values(slots)[i], RELAXED);
 	if (count == 1)
 		hash_index_bury(index, i);
 	else
-		atomic_store_explicit(&slots->values[i], (void *)(count - 1), memory_order_release);
+		atomic_store_explicit(&hash_index_values(slots)[i], (void *)(count - 1), memory_order_release);
 }
 
 void *hash_index_walk(const struct hash_index *index, uint32_t *i)
 {
-	const struct hash_index_slots *slots = rcu_get(&index->slots);
+	struct hash_index_slots *slots = rcu_get(&index->slots);
 
-	while (slots && *i <= slots->mask) {
+	while (slots && *i <= hash_index_mask(slots)) {
 		uint32_t at = (*i)++;
 
-		if (atomic_load_explicit(&slots->hashes[at], RELAXED) > HASH_INDEX_GRAVE)
-			return atomic_load_explicit(&slots->values[at], RELAXED);
+		if (atomic_load_explicit(&hash_index_hashes(slots)[at], RELAXED) > HASH_INDEX_GRAVE)
+			return atomic_load_explicit(&hash_index_values(slots)[at], RELAXED);
 	}
 	return NULL;
 }

@@ -29,24 +29,38 @@
 #define HASH_INDEX_EMPTY 0u
 #define HASH_INDEX_GRAVE 1u /* was removed; probing goes on behind it */
 
-struct hash_index_slots {
-	uint32_t mask;             /* slots - 1; slots are a power of two */
-	_Atomic(void *) *values;   /* behind the hashes, in the same allocation */
-	_Atomic uint32_t hashes[]; /* HASH_INDEX_EMPTY, HASH_INDEX_GRAVE, or a hash */
-};
+/* The array: N hashes (HASH_INDEX_EMPTY, HASH_INDEX_GRAVE, or a hash), then N values, N a power of
+ * two. Its address has the low 6 bits free: they hold log2 of N, so that a look-up need not read a
+ * header. */
+struct hash_index_slots;
 
 struct hash_index {
-	RCU_POINTER(struct hash_index_slots) slots; /* NULL: empty, nothing allocated yet */
+	RCU_POINTER(struct hash_index_slots) slots; /* tagged; NULL: empty, nothing allocated yet */
 	uint32_t n;      /* entries; writer only */
 	uint32_t n_used; /* entries and graves; writer only */
 };
 
 /* A reader's place among the entries of one hash. */
 struct hash_index_cursor {
-	const struct hash_index_slots *slots;
+	struct hash_index_slots *slots; /* tagged */
 	uint32_t hash;
 	uint32_t i;
 };
+
+static inline uint32_t hash_index_mask(const struct hash_index_slots *slots)
+{
+	return (1u << ((uintptr_t)slots & 63)) - 1;
+}
+
+static inline _Atomic uint32_t *hash_index_hashes(const struct hash_index_slots *slots)
+{
+	return (_Atomic uint32_t *)((uintptr_t)slots & ~(uintptr_t)63);
+}
+
+static inline _Atomic(void *) *hash_index_values(const struct hash_index_slots *slots)
+{
+	return (_Atomic(void *) *)(hash_index_hashes(slots) + hash_index_mask(slots) + 1);
+}
 
 static inline void hash_index_init(struct hash_index *index)
 {
@@ -80,17 +94,19 @@ static inline uint32_t hash_index_normalize(uint32_t hash)
 /* The next value with the cursor's hash, or NULL. */
 static inline void *hash_index_next(struct hash_index_cursor *cursor)
 {
-	const struct hash_index_slots *slots = cursor->slots;
+	_Atomic uint32_t *hashes = hash_index_hashes(cursor->slots);
+	uint32_t mask = hash_index_mask(cursor->slots);
 
 	for (;;) {
-		uint32_t i = cursor->i & slots->mask;
-		uint32_t hash = atomic_load_explicit(&slots->hashes[i], memory_order_acquire);
+		uint32_t i = cursor->i & mask;
+		uint32_t hash = atomic_load_explicit(&hashes[i], memory_order_acquire);
 
 		if (hash == HASH_INDEX_EMPTY)
 			return NULL;
 		cursor->i++;
 		if (hash == cursor->hash)
-			return atomic_load_explicit(&slots->values[i], memory_order_acquire);
+			return atomic_load_explicit(&hash_index_values(cursor->slots)[i],
+						    memory_order_acquire);
 	}
 }
 
@@ -112,6 +128,14 @@ static inline bool hash_index_has(const struct hash_index *index, uint32_t hash)
 	struct hash_index_cursor cursor;
 
 	return hash_index_first(index, hash, &cursor) != NULL;
+}
+
+/* What retires the array: for its owner's graveyard when the index as a whole goes. */
+static inline void *hash_index_get_memory(const struct hash_index *index)
+{
+	struct hash_index_slots *slots = rcu_get(&index->slots);
+
+	return slots ? (void *)hash_index_hashes(slots) : NULL;
 }
 
 /* Walks all values: `i` starts with 0. NULL at the end. Writer only. */

@@ -13,39 +13,69 @@
 typedef RCU_POINTER(struct prefix_trie_node) prefix_trie_edge;
 
 struct prefix_trie_node {
-	uint32_t bits;            /* from the top; the rest is zero */
-	uint32_t n_bits;          /* 0 (root only)..NODE_BITS */
-	_Atomic uint32_t n_rules; /* that end behind these bits */
+	uint32_t bits;         /* from the top; the rest is zero */
+	_Atomic uint32_t head; /* how many bits, and rules that end behind them: see below */
 	prefix_trie_edge edges[2]; /* by the next bit, which is the first of the child's */
 };
 
-/* `n` bits (0..32) of `value` from bit `offset` on, at the top of the word. Reads no byte past
- * them. */
-static uint32_t get_bits(const uint8_t *value, unsigned int offset, unsigned int n)
-{
-	unsigned int shift = offset % 8;
-	uint64_t word = 0;
+/* node.head: 0 (root only)..NODE_BITS bits, which never changes, and above them the rules.
+ * Together, because 24 bytes are what malloc() can give without waste. */
+#define HEAD_RULE 64u
 
-	if (n == 0)
-		return 0;
-	for (unsigned int i = offset / 8; i <= (offset + n - 1) / 8; i++)
-		word |= (uint64_t)value[i] << (56 - 8 * (i - offset / 8));
-	word <<= shift;
-	return (uint32_t)(word >> 32) & (uint32_t)(UINT64_C(0xffffffff) << (32 - n));
+static inline unsigned int node_n_bits(const struct prefix_trie_node *node)
+{
+	return atomic_load_explicit(&node->head, memory_order_relaxed) % HEAD_RULE;
 }
 
-static unsigned int get_bit(const uint8_t *value, unsigned int offset)
+static inline uint32_t node_n_rules(const struct prefix_trie_node *node)
 {
-	return value[offset / 8] >> (7 - offset % 8) & 1;
+	return atomic_load_explicit(&node->head, memory_order_relaxed) / HEAD_RULE;
 }
 
-/* How many leading bits of the node agree with `value` from `offset` on, of which `left` may be
+/* A value in host order: bit 0 is the top bit of words[0]. The last word is a zero to read past. */
+struct bits {
+	uint32_t words[PREFIX_TRIE_BITS_MAX / 32 + 1];
+};
+
+/* Takes the first `n` bits of `value`, whole bytes of which are read. */
+static void bits_init(struct bits *bits, const uint8_t *value, unsigned int n)
+{
+	uint8_t bytes[PREFIX_TRIE_BITS_MAX / 8] = {0};
+
+	memcpy(bytes, value, (n + 7) / 8);
+	for (unsigned int i = 0; i < PREFIX_TRIE_BITS_MAX / 32; i++)
+		bits->words[i] = (uint32_t)bytes[4 * i] << 24 | (uint32_t)bytes[4 * i + 1] << 16 |
+				 (uint32_t)bytes[4 * i + 2] << 8 | bytes[4 * i + 3];
+	bits->words[PREFIX_TRIE_BITS_MAX / 32] = 0;
+}
+
+/* The 32 bits from `offset` (below PREFIX_TRIE_BITS_MAX) on. */
+static inline uint32_t bits_get_word(const struct bits *bits, unsigned int offset)
+{
+	const uint32_t *w = &bits->words[offset / 32];
+
+	return (uint32_t)(((uint64_t)w[0] << 32 | w[1]) << offset % 32 >> 32);
+}
+
+/* `n` bits (0..32) from `offset` on, at the top of the word. */
+static uint32_t bits_get(const struct bits *bits, unsigned int offset, unsigned int n)
+{
+	return n ? bits_get_word(bits, offset) & (uint32_t)(UINT64_C(0xffffffff) << (32 - n)) : 0;
+}
+
+static inline unsigned int bits_get_bit(const struct bits *bits, unsigned int offset)
+{
+	return bits->words[offset / 32] >> (31 - offset % 32) & 1;
+}
+
+/* How many leading bits of the node agree with `bits` from `offset` on, of which `left` may be
  * looked at. */
-static unsigned int node_compare(const struct prefix_trie_node *node, const uint8_t *value,
-				 unsigned int offset, unsigned int left)
+static inline unsigned int node_compare(const struct prefix_trie_node *node,
+					const struct bits *bits, unsigned int offset,
+					unsigned int left)
 {
-	unsigned int n = MIN(node->n_bits, left);
-	uint32_t diff = get_bits(value, offset, n) ^ node->bits;
+	unsigned int n = MIN(node_n_bits(node), left);
+	uint32_t diff = n ? bits_get_word(bits, offset) ^ node->bits : 0;
 	unsigned int same = diff ? (unsigned int)__builtin_clz(diff) : NODE_BITS;
 
 	return MIN(same, n);
@@ -58,8 +88,7 @@ static struct prefix_trie_node *node_create(uint32_t bits, unsigned int n_bits, 
 	if (!node)
 		return NULL;
 	node->bits = bits;
-	node->n_bits = n_bits;
-	atomic_init(&node->n_rules, n_rules);
+	atomic_init(&node->head, n_rules * HEAD_RULE + n_bits);
 	atomic_init(&node->edges[0], NULL);
 	atomic_init(&node->edges[1], NULL);
 	return node;
@@ -83,12 +112,12 @@ void prefix_trie_uninit(struct prefix_trie *trie)
 
 /* A chain of nodes for the bits of `value` from `offset` to `length`, the last one with one
  * rule. */
-static struct prefix_trie_node *branch_create(const uint8_t *value, unsigned int offset,
+static struct prefix_trie_node *branch_create(const struct bits *value, unsigned int offset,
 					      unsigned int length)
 {
 	unsigned int n = MIN(length - offset, NODE_BITS);
 	bool last = offset + n == length;
-	struct prefix_trie_node *node = node_create(get_bits(value, offset, n), n, last);
+	struct prefix_trie_node *node = node_create(bits_get(value, offset, n), n, last);
 
 	if (node && !last) {
 		struct prefix_trie_node *child = branch_create(value, offset + n, length);
@@ -97,7 +126,7 @@ static struct prefix_trie_node *branch_create(const uint8_t *value, unsigned int
 			free(node);
 			return NULL;
 		}
-		rcu_set(&node->edges[get_bit(value, offset + n)], child);
+		rcu_set(&node->edges[bits_get_bit(value, offset + n)], child);
 	}
 	return node;
 }
@@ -107,7 +136,7 @@ static struct prefix_trie_node *branch_create(const uint8_t *value, unsigned int
  * upper one gets a branch for what is left of `value`, or the rule itself.
  */
 static int node_split(prefix_trie_edge *edge, struct prefix_trie_node *node, unsigned int n,
-		      const uint8_t *value, unsigned int offset, unsigned int length,
+		      const struct bits *value, unsigned int offset, unsigned int length,
 		      struct graveyard *yard)
 {
 	uint32_t top = n ? node->bits & (uint32_t)(UINT64_C(0xffffffff) << (32 - n)) : 0;
@@ -117,15 +146,15 @@ static int node_split(prefix_trie_edge *edge, struct prefix_trie_node *node, uns
 	upper = node_create(top, n, offset == length);
 	if (!upper)
 		return -ENOMEM;
-	lower = node_create(rest, node->n_bits - n,
-			    atomic_load_explicit(&node->n_rules, memory_order_relaxed));
+	lower = node_create(rest, node_n_bits(node) - n,
+			    node_n_rules(node));
 	if (!lower)
 		goto no_lower;
 	if (offset < length) {
 		branch = branch_create(value, offset, length);
 		if (!branch)
 			goto no_branch;
-		rcu_set(&upper->edges[get_bit(value, offset)], branch);
+		rcu_set(&upper->edges[bits_get_bit(value, offset)], branch);
 	}
 	for (int i = 0; i < 2; i++)
 		rcu_set(&lower->edges[i], rcu_get(&node->edges[i]));
@@ -147,20 +176,22 @@ int prefix_trie_insert(struct prefix_trie *trie, const uint8_t *value, unsigned 
 	prefix_trie_edge *edge = &trie->root;
 	struct prefix_trie_node *node;
 	unsigned int offset = 0;
+	struct bits bits;
 
+	bits_init(&bits, value, length);
 	while ((node = rcu_get(edge))) {
-		unsigned int same = node_compare(node, value, offset, length - offset);
+		unsigned int same = node_compare(node, &bits, offset, length - offset);
 
 		offset += same;
-		if (same < node->n_bits)
-			return node_split(edge, node, same, value, offset, length, yard);
+		if (same < node_n_bits(node))
+			return node_split(edge, node, same, &bits, offset, length, yard);
 		if (offset == length) {
-			atomic_fetch_add_explicit(&node->n_rules, 1, memory_order_relaxed);
+			atomic_fetch_add_explicit(&node->head, HEAD_RULE, memory_order_relaxed);
 			return 0;
 		}
-		edge = &node->edges[get_bit(value, offset)];
+		edge = &node->edges[bits_get_bit(&bits, offset)];
 	}
-	node = branch_create(value, offset, length);
+	node = branch_create(&bits, offset, length);
 	if (!node)
 		return -ENOMEM;
 	rcu_set(edge, node);
@@ -179,18 +210,18 @@ static bool node_prune(prefix_trie_edge *edge, struct prefix_trie_node *node,
 	struct prefix_trie_node *child1 = rcu_get(&node->edges[1]);
 	struct prefix_trie_node *child = child0 ? child0 : child1, *joined;
 
-	if (atomic_load_explicit(&node->n_rules, memory_order_relaxed) || (child0 && child1))
+	if (node_n_rules(node) || (child0 && child1))
 		return false;
 	if (!child) {
 		rcu_set(edge, NULL);
 		graveyard_insert(yard, node);
 		return true;
 	}
-	if (node->n_bits + child->n_bits > NODE_BITS)
+	if (node_n_bits(node) + node_n_bits(child) > NODE_BITS)
 		return false;
-	joined = node_create(node->bits | (uint32_t)((uint64_t)child->bits >> node->n_bits),
-			     node->n_bits + child->n_bits,
-			     atomic_load_explicit(&child->n_rules, memory_order_relaxed));
+	joined = node_create(node->bits | (uint32_t)((uint64_t)child->bits >> node_n_bits(node)),
+			     node_n_bits(node) + node_n_bits(child),
+			     node_n_rules(child));
 	if (!joined)
 		return false;
 	for (int i = 0; i < 2; i++)
@@ -207,18 +238,20 @@ void prefix_trie_remove(struct prefix_trie *trie, const uint8_t *value, unsigned
 	prefix_trie_edge *path[PATH_MAX_NODES], *edge = &trie->root;
 	unsigned int depth = 0, offset = 0;
 	struct prefix_trie_node *node;
+	struct bits bits;
 
+	bits_init(&bits, value, length);
 	for (;;) {
 		node = rcu_get(edge);
 		assert(node && depth < PATH_MAX_NODES);
 		path[depth++] = edge;
-		offset += node->n_bits;
+		offset += node_n_bits(node);
 		assert(offset <= length);
 		if (offset == length)
 			break;
-		edge = &node->edges[get_bit(value, offset)];
+		edge = &node->edges[bits_get_bit(&bits, offset)];
 	}
-	atomic_fetch_sub_explicit(&node->n_rules, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&node->head, HEAD_RULE, memory_order_relaxed);
 	while (depth--) {
 		if (!node_prune(path[depth], rcu_get(path[depth]), yard) && depth) {
 			/* its parent has as many children as before, but may now fit with this
@@ -234,23 +267,25 @@ void prefix_trie_lookup(const struct prefix_trie *trie, const uint8_t *value, un
 {
 	const struct prefix_trie_node *node = rcu_get(&trie->root);
 	unsigned int offset = 0;
+	struct bits bits;
 
 	memset(match, 0, sizeof(*match));
+	bits_init(&bits, value, n_bits);
 	while (node) {
-		unsigned int same = node_compare(node, value, offset, n_bits - offset);
+		unsigned int same = node_compare(node, &bits, offset, n_bits - offset);
 		const struct prefix_trie_node *child;
 
 		offset += same;
-		if (same < node->n_bits) {
+		if (same < node_n_bits(node)) {
 			match->n_bits = MIN(offset + 1, n_bits);
 			return;
 		}
-		if (atomic_load_explicit(&node->n_rules, memory_order_relaxed))
+		if (node_n_rules(node))
 			match->lengths[offset / 64] |= UINT64_C(1) << (offset % 64);
 		if (offset == n_bits)
 			break;
-		child = rcu_get(&node->edges[get_bit(value, offset)]);
-		if (!child && rcu_get(&node->edges[!get_bit(value, offset)])) {
+		child = rcu_get(&node->edges[bits_get_bit(&bits, offset)]);
+		if (!child && rcu_get(&node->edges[!bits_get_bit(&bits, offset)])) {
 			match->n_bits = offset + 1;
 			return;
 		}

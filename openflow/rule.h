@@ -40,10 +40,16 @@ struct rule_spec {
 };
 
 struct rule {
-	struct match match;
-	uint64_t cookie;
+	/* First what a look-up reads. The classifier's: see classifier.h. */
+	RCU_POINTER(struct rule) next;   /* same match, next lower or equal priority */
+	uint64_t add_version;            /* first version that sees the rule */
+	_Atomic uint64_t remove_version; /* first that sees it no more; UINT64_MAX: none yet */
+	uint32_t hash;                   /* of the masked value */
+
 	uint16_t priority;
 	uint8_t table_id;
+	struct match match;
+	uint64_t cookie;
 	uint16_t idle_timeout; /* s; 0: never */
 	uint16_t hard_timeout; /* s; 0: never */
 	struct ofaction_list actions;
@@ -53,12 +59,6 @@ struct rule {
 	uint64_t n_bytes;   /* atomic */
 	uint64_t used;      /* atomic, clock_now() of the last packet credited; `created` before */
 	uint32_t refs;      /* atomic: the table's, and one for each cached flow's cookie */
-
-	/* The classifier's: see classifier.h. */
-	uint32_t hash;                   /* of the masked value */
-	RCU_POINTER(struct rule) next;   /* same match, next lower or equal priority */
-	uint64_t add_version;            /* first version that sees the rule */
-	_Atomic uint64_t remove_version; /* first that sees it no more; UINT64_MAX: none yet */
 
 	/* The flow table's. */
 	uint64_t serial;               /* order of arrival */
