@@ -546,6 +546,14 @@ static bool classifier_drop_empty_from_order(struct classifier *cls)
 	return true;
 }
 
+static void classifier_retire_subtable(struct classifier *cls, struct subtable *st)
+{
+	hash_index_remove(&cls->masks, st->mask_hash, st);
+	for (int s = 0; s < STAGES; s++)
+		graveyard_insert(&cls->yard, hash_index_get_memory(&st->indexes[s]));
+	graveyard_insert(&cls->yard, st);
+}
+
 void classifier_purge(struct classifier *cls)
 {
 	uint32_t n_empty = 0, n = 0;
@@ -556,14 +564,10 @@ void classifier_purge(struct classifier *cls)
 		for (uint32_t i = 0; i < cls->n_subtables; i++) {
 			struct subtable *st = cls->subtables[i];
 
-			if (st->n_rules) {
+			if (st->n_rules)
 				cls->subtables[n++] = st;
-				continue;
-			}
-			hash_index_remove(&cls->masks, st->mask_hash, st);
-			for (int s = 0; s < STAGES; s++)
-				graveyard_insert(&cls->yard, hash_index_get_memory(&st->indexes[s]));
-			graveyard_insert(&cls->yard, st);
+			else
+				classifier_retire_subtable(cls, st);
 		}
 		cls->n_subtables = n;
 	}

@@ -8,7 +8,26 @@
 /* Slots of the first array. An array is rebuilt when three quarters of it are used. */
 #define HASH_INDEX_FIRST 16u
 
-#define RELAXED memory_order_relaxed
+/* The writer's own view: it need not order its loads. Its stores are for readers. */
+static inline uint32_t get_hash(const struct hash_index_slots *slots, uint32_t i)
+{
+	return atomic_load_explicit(&hash_index_hashes(slots)[i], memory_order_relaxed);
+}
+
+static inline void *get_value(const struct hash_index_slots *slots, uint32_t i)
+{
+	return atomic_load_explicit(&hash_index_values(slots)[i], memory_order_relaxed);
+}
+
+static inline void set_hash(struct hash_index_slots *slots, uint32_t i, uint32_t hash)
+{
+	atomic_store_explicit(&hash_index_hashes(slots)[i], hash, memory_order_release);
+}
+
+static inline void set_value(struct hash_index_slots *slots, uint32_t i, void *value)
+{
+	atomic_store_explicit(&hash_index_values(slots)[i], value, memory_order_release);
+}
 
 void hash_index_uninit(struct hash_index *index)
 {
@@ -33,10 +52,10 @@ static bool hash_index_put(struct hash_index_slots *slots, uint32_t hash, void *
 {
 	uint32_t i = hash & hash_index_mask(slots), old;
 
-	while ((old = atomic_load_explicit(&hash_index_hashes(slots)[i], RELAXED)) > HASH_INDEX_GRAVE)
+	while ((old = get_hash(slots, i)) > HASH_INDEX_GRAVE)
 		i = (i + 1) & hash_index_mask(slots);
-	atomic_store_explicit(&hash_index_values(slots)[i], value, memory_order_release);
-	atomic_store_explicit(&hash_index_hashes(slots)[i], hash, memory_order_release);
+	set_value(slots, i, value);
+	set_hash(slots, i, hash);
 	return old == HASH_INDEX_EMPTY;
 }
 
@@ -55,11 +74,10 @@ static int hash_index_reserve(struct hash_index *index, struct graveyard *yard)
 	if (!fresh)
 		return -ENOMEM;
 	for (uint32_t i = 0; slots && i <= hash_index_mask(slots); i++) {
-		uint32_t hash = atomic_load_explicit(&hash_index_hashes(slots)[i], RELAXED);
+		uint32_t hash = get_hash(slots, i);
 
 		if (hash > HASH_INDEX_GRAVE)
-			hash_index_put(fresh, hash,
-				       atomic_load_explicit(&hash_index_values(slots)[i], RELAXED));
+			hash_index_put(fresh, hash, get_value(slots, i));
 	}
 	index->n_used = index->n;
 	rcu_set(&index->slots, fresh);
@@ -89,11 +107,10 @@ static int64_t hash_index_find(const struct hash_index *index, uint32_t hash, co
 	if (!slots)
 		return -1;
 	for (i = hash & hash_index_mask(slots);; i = (i + 1) & hash_index_mask(slots)) {
-		found = atomic_load_explicit(&hash_index_hashes(slots)[i], RELAXED);
+		found = get_hash(slots, i);
 		if (found == HASH_INDEX_EMPTY)
 			return -1;
-		if (found == hash &&
-		    (!value || atomic_load_explicit(&hash_index_values(slots)[i], RELAXED) == value))
+		if (found == hash && (!value || get_value(slots, i) == value))
 			return i;
 	}
 }
@@ -102,7 +119,7 @@ static void hash_index_bury(struct hash_index *index, int64_t i)
 {
 	struct hash_index_slots *slots = rcu_get(&index->slots);
 
-	atomic_store_explicit(&hash_index_hashes(slots)[i], HASH_INDEX_GRAVE, memory_order_release);
+	set_hash(slots, i, HASH_INDEX_GRAVE);
 	index->n--;
 }
 
@@ -119,7 +136,7 @@ void hash_index_set(struct hash_index *index, uint32_t hash, const void *old, vo
 	int64_t i = hash_index_find(index, hash, old);
 
 	assert(i >= 0);
-	atomic_store_explicit(&hash_index_values(rcu_get(&index->slots))[i], value, memory_order_release);
+	set_value(rcu_get(&index->slots), i, value);
 }
 
 int hash_index_ref(struct hash_index *index, uint32_t hash, struct graveyard *yard)
@@ -130,8 +147,8 @@ int hash_index_ref(struct hash_index *index, uint32_t hash, struct graveyard *ya
 
 	if (i < 0)
 		return hash_index_insert(index, hash, (void *)(uintptr_t)1, yard);
-	count = (uintptr_t)atomic_load_explicit(&hash_index_values(slots)[i], RELAXED);
-	atomic_store_explicit(&hash_index_values(slots)[i], (void *)(count + 1), memory_order_release);
+	count = (uintptr_t)get_value(slots, i);
+	set_value(slots, i, (void *)(count + 1));
 	return 0;
 }
 
@@ -142,11 +159,11 @@ void hash_index_unref(struct hash_index *index, uint32_t hash)
 	uintptr_t count;
 
 	assert(i >= 0);
-	count = (uintptr_t)atomic_load_explicit(&hash_index_values(slots)[i], RELAXED);
+	count = (uintptr_t)get_value(slots, i);
 	if (count == 1)
 		hash_index_bury(index, i);
 	else
-		atomic_store_explicit(&hash_index_values(slots)[i], (void *)(count - 1), memory_order_release);
+		set_value(slots, i, (void *)(count - 1));
 }
 
 void *hash_index_walk(const struct hash_index *index, uint32_t *i)
@@ -156,8 +173,8 @@ void *hash_index_walk(const struct hash_index *index, uint32_t *i)
 	while (slots && *i <= hash_index_mask(slots)) {
 		uint32_t at = (*i)++;
 
-		if (atomic_load_explicit(&hash_index_hashes(slots)[at], RELAXED) > HASH_INDEX_GRAVE)
-			return atomic_load_explicit(&hash_index_values(slots)[at], RELAXED);
+		if (get_hash(slots, at) > HASH_INDEX_GRAVE)
+			return get_value(slots, at);
 	}
 	return NULL;
 }

@@ -72,3 +72,15 @@ EXTRA_DIST += tests/unit/random.h
 
 unit_tests += tests/unit/test_xlate
 tests_unit_test_xlate_SOURCES = tests/unit/test_xlate.c
+
+unit_tests += tests/unit/test_flow_table
+tests_unit_test_flow_table_SOURCES = tests/unit/test_flow_table.c
+
+unit_tests += tests/unit/test_mac_table
+tests_unit_test_mac_table_SOURCES = tests/unit/test_mac_table.c
+
+unit_tests += tests/unit/test_vlan_bitmap
+tests_unit_test_vlan_bitmap_SOURCES = tests/unit/test_vlan_bitmap.c
+
+unit_tests += tests/unit/test_bridge
+tests_unit_test_bridge_SOURCES = tests/unit/test_bridge.c
