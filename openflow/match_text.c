@@ -291,10 +291,9 @@ static bool put_protocol_word(const struct match_printer *p)
 	const struct match *match = p->match;
 	uint8_t proto = match->mask.nw_proto == UINT8_MAX ? match->value.nw_proto : 0;
 
-	if (match->mask.dl_type != UINT16_MAX)
-		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(protocol_words); i++) {
-		if (match->value.dl_type != htons(protocol_words[i].dl_type) ||
+		if (match->mask.dl_type != UINT16_MAX ||
+		    match->value.dl_type != htons(protocol_words[i].dl_type) ||
 		    (protocol_words[i].nw_proto && protocol_words[i].nw_proto != proto))
 			continue;
 		put_comma(p->out, p->start);
