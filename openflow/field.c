@@ -230,12 +230,16 @@ const struct field *field_get(enum field_id id)
 	return &fields[id];
 }
 
-/* strcmp() of `length` bytes at `text` and a C string. */
+/* strcmp() of `length` bytes at `text`, NULs among them, and a C string. */
 static int name_compare(const char *text, size_t length, const char *name)
 {
-	int order = strncmp(text, name, length);
-
-	return order ? order : -(name[length] != '\0');
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] != name[i])
+			return (unsigned char)text[i] - (unsigned char)name[i];
+		if (name[i] == '\0')
+			return 1;
+	}
+	return -(name[length] != '\0');
 }
 
 const struct field_name *field_lookup(const char *name, size_t length)
