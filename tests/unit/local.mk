@@ -60,6 +60,9 @@ tests_unit_test_rule_script_SOURCES = tests/unit/test_rule_script.c
 unit_tests += tests/unit/test_match_text
 tests_unit_test_match_text_SOURCES = tests/unit/test_match_text.c tests/unit/rule_random.h
 
+unit_tests += tests/unit/test_ovs_syntax
+tests_unit_test_ovs_syntax_SOURCES = tests/unit/test_ovs_syntax.c tests/unit/rule_random.h
+
 EXTRA_DIST += tests/unit/test.h
 
 unit_tests += tests/unit/test_container
