@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <glob.h>
 #include <string.h>
 #include "lib/strbuf.h"
 #include "openflow/rule_text.h"
@@ -188,6 +189,35 @@ static void test_many_rules(void **state UNUSED)
 	strbuf_uninit(&text);
 }
 
+/* what is installed as an example is right */
+static void test_examples(void **state UNUSED)
+{
+	const char *top = getenv("top_srcdir");
+	static char text[65536];
+	char pattern[4096];
+	glob_t found;
+
+	if (!top)
+		skip();
+	snprintf(pattern, sizeof(pattern), "%s/examples/*.flows", top);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *file = fopen(found.gl_pathv[i], "r");
+		struct rule_script script;
+		size_t size;
+
+		assert_non_null(file);
+		size = fread(text, 1, sizeof(text), file);
+		assert_true(size > 0 && size < sizeof(text));
+		fclose(file);
+		if (rule_script_parse(found.gl_pathv[i], text, size, true, NULL, &script, &errors))
+			fail_msg("%s", errors.errors[0].text);
+		assert_true(script.n > 0);
+		rule_script_uninit(&script);
+	}
+	globfree(&found);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_adds_only),
 		cmocka_unit_test(test_hostile_lines),
 		cmocka_unit_test(test_many_rules),
+		cmocka_unit_test(test_examples),
 	};
 
 	return cmocka_run_group_tests_name("rule_script", tests, NULL, NULL);
