@@ -13,7 +13,7 @@ tests_system_afxdp_SOURCES = tests/system/afxdp.c $(bed)
 
 system_tests += tests/system/test_tap.sh
 check_PROGRAMS += tests/system/tap
-tests_system_tap_SOURCES = tests/system/tap.c tests/unit/frames.c tests/unit/frames.h $(bed)
+
 system_tests += tests/system/test_xdp_parse.sh
 check_PROGRAMS += tests/system/xdp_parse
 tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
