@@ -24,6 +24,7 @@
 
 #include "bpf/flow_parse.h"
 #include "bpf/vswitch_xdp.skel.h"
+#include "datapath/netdev.h"
 #include "datapath/packet.h"
 #include "datapath/port_afxdp.h"
 #include "lib/clock.h"
@@ -108,6 +109,25 @@ static void test_generic(void **state UNUSED)
 	check_forwards("mode=generic", "generic copy");
 }
 
+static void test_busy_poll(void **state UNUSED)
+{
+	check_forwards("busy-poll=50 ring=256", "native copy");
+}
+
+/* While the port is open its device leaves VLAN tags in frames; before and after as it was. */
+static void test_device_restored(void **state UNUSED)
+{
+	struct bed bed = open_bed("", "");
+	int ifindex = (int)if_nametoindex("p0");
+
+	assert_int_equal(netdev_set_vlan_stripping(ifindex, false), 0);
+	bed_run("ip -d link show p0 | grep -q 'promiscuity 1'");
+	assert_int_equal(datapath_remove_port(bed.dp, 1), 0);
+	assert_int_equal(netdev_set_vlan_stripping(ifindex, true), 1);
+	bed_run("ip -d link show p0 | grep -q 'promiscuity 0'");
+	close_bed(&bed);
+}
+
 static void test_auto_keeps_reasons(void **state UNUSED)
 {
 	struct bed bed = open_bed("", "");
@@ -122,9 +142,9 @@ static void test_auto_keeps_reasons(void **state UNUSED)
 
 /* ---- what the packet carries ---- */
 
-static void test_jumbo(void **state UNUSED)
+static void check_jumbo(const char *port_options)
 {
-	struct bed bed = open_bed("mtu 9000", "");
+	struct bed bed = open_bed("mtu 9000", port_options);
 
 	for (uint32_t len = 60; len <= 9014; len += 199)
 		check_passes(bed.q0, bed.q1, len, len);
@@ -132,6 +152,26 @@ static void test_jumbo(void **state UNUSED)
 	/* The border between one buffer and two. */
 	for (uint32_t len = 1790; len <= 1794; len++)
 		check_passes(bed.q1, bed.q0, len, len);
+	close_bed(&bed);
+}
+
+static void test_jumbo(void **state UNUSED)
+{
+	check_jumbo("");
+}
+
+static void test_jumbo_generic(void **state UNUSED)
+{
+	check_jumbo("mode=generic");
+}
+
+/* The longest frames that a port takes: all the buffers that the kernel can send. */
+static void test_longest(void **state UNUSED)
+{
+	struct bed bed = open_bed("mtu 30446", "");
+
+	check_passes(bed.q0, bed.q1, 30460, 1);
+	check_passes(bed.q1, bed.q0, 30459, 2);
 	close_bed(&bed);
 }
 
@@ -681,7 +721,11 @@ int main(void)
 		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_generic),
 		cmocka_unit_test(test_auto_keeps_reasons),
+		cmocka_unit_test(test_busy_poll),
+		cmocka_unit_test(test_device_restored),
 		cmocka_unit_test(test_jumbo),
+		cmocka_unit_test(test_jumbo_generic),
+		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_partial_checksum),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_close_under_traffic),
