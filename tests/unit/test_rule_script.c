@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <string.h>
 #include "lib/strbuf.h"
+#include "openflow/field.h"
 #include "openflow/rule_text.h"
 
 static struct rule_script_errors errors;
@@ -218,6 +219,53 @@ static void test_examples(void **state UNUSED)
 	globfree(&found);
 }
 
+static uint32_t get_man_number(void *aux UNUSED, const char *name, size_t length)
+{
+	return length == 4 && memcmp(name, "eth1", 4) == 0 ? 1 : OFPORT_NONE;
+}
+
+/* the man page names every field, and its examples are right */
+static void test_man_page(void **state UNUSED)
+{
+	static const struct ofport_names names = {get_man_number, get_name, offer, NULL};
+	const char *top = getenv("top_srcdir");
+	static char text[131072];
+	char path[4096], *next;
+	bool is_example = false;
+	size_t size, n = 0;
+	FILE *file;
+
+	if (!top)
+		skip();
+	snprintf(path, sizeof(path), "%s/doc/vswitch-flows.7", top);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	size = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[size] = '\0';
+	for (enum field_id id = 0; id < FIELD_N_IDS; id++) {
+		if (!strstr(text, field_get(id)->name))
+			fail_msg("%s does not tell of %s", path, field_get(id)->name);
+	}
+	for (char *line = text; line; line = next) {
+		struct rule_script script;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (strcmp(line, ".EX") == 0 || strcmp(line, ".EE") == 0)
+			is_example = line[2] == 'X';
+		else if (is_example && strstr(line, "actions=")) {
+			if (rule_script_parse(path, line, strlen(line), true, &names, &script,
+					      &errors))
+				fail_msg("%s: %s", line, errors.errors[0].text);
+			rule_script_uninit(&script);
+			n++;
+		}
+	}
+	assert_true(n >= 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_lines),
 		cmocka_unit_test(test_many_rules),
 		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_man_page),
 	};
 
 	return cmocka_run_group_tests_name("rule_script", tests, NULL, NULL);
