@@ -37,7 +37,7 @@ static const struct port_option_def option_defs[] = {
 	 "and generic that the device can do"},
 	{"queues", "1-16|all", "all",
 	 "receive queues of the device to use; the others pass to the host"},
-	{"ring", "64-8192", "2048", "entries in each ring, a power of 2"},
+	{"ring", "64-8192", "1024", "entries in each ring, a power of 2"},
 	{"busy-poll", "USECS|off", "off",
 	 "let the worker run the device's poll loop itself, for so many microseconds at a time"},
 	{NULL, NULL, NULL, NULL},

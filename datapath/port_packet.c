@@ -208,7 +208,7 @@ static int read_link(struct packet_port *pp)
 
 	port_set_link(&pp->port, !ret && info.up && info.running);
 	if (!ret)
-		port_set_max_len(&pp->port, info.mtu + HEADERS_SIZE);
+		__atomic_store_n(&pp->port.caps.max_len, info.mtu + HEADERS_SIZE, __ATOMIC_RELAXED);
 	return ret;
 }
 

@@ -170,7 +170,8 @@ static int add_addresses(struct tap_port *tp, const struct port_config *config, 
 /* Takes over what the link says. */
 static void read_link(struct tap_port *tp, struct rtnl_link *link)
 {
-	port_set_max_len(&tp->port, rtnl_link_get_mtu(link) + HEADERS_SIZE);
+	__atomic_store_n(&tp->port.caps.max_len, rtnl_link_get_mtu(link) + HEADERS_SIZE,
+			 __ATOMIC_RELAXED);
 	port_set_link(&tp->port, rtnl_link_get_flags(link) & IFF_UP);
 	/* What the host sent and nobody had read yet when the queue was full. */
 	counter_set(&tp->port.kernel_drops[DROP_SOCKET_RX],

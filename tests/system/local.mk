@@ -24,3 +24,4 @@ tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
 system_tests += tests/system/test_packet.sh
 check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
+system_tests += tests/system/containers.sh tests/system/quickstart.sh

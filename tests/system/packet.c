@@ -132,7 +132,7 @@ static void test_deleted(void **state UNUSED)
 	bed_add_typed_port(dp, "packet", "p1", "");
 	traffic_add_namespaces("v0", "v1");
 	traffic_start_server();
-	traffic_start_client("198.51.100.2", "-t 5 >/dev/null 2>&1 & sleep 0.5");
+	bed_run_in("a", "timeout 10 iperf3 -c 198.51.100.2 -t 5 >/dev/null 2>&1 & sleep 0.5");
 	bed_run("ip link del p0");
 	usleep(200000);
 	traffic_check_idle(dp, 0);

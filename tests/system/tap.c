@@ -151,7 +151,7 @@ static void test_deleted(void **state UNUSED)
 	bed_add_typed_port(dp, "tap", "tb", "");
 	traffic_add_namespaces("ta", "tb");
 	traffic_start_server();
-	traffic_start_client("198.51.100.2", "-t 5 >/dev/null 2>&1 & sleep 0.5");
+	bed_run_in("a", "timeout 10 iperf3 -c 198.51.100.2 -t 5 >/dev/null 2>&1 & sleep 0.5");
 	bed_run_in("a", "ip link del ta");
 	usleep(200000);
 	traffic_check_idle(dp, 0);

@@ -35,19 +35,12 @@ void traffic_remove_namespaces(void)
 	bed_run("ip netns del a && ip netns del b");
 }
 
-/* Of the newest server. One may still be busy with its farewell when the next is started. */
-static int server_port = 5200;
-
 void traffic_start_server(void)
 {
-	server_port++;
-	bed_run_in("b", "timeout 60 iperf3 -s -1 -p %d >/dev/null 2>&1 & echo $! >/run/server",
-		   server_port);
+	bed_run_in("b", "timeout 30 iperf3 -s -1 >/dev/null 2>&1 & echo $! >/run/server");
 	/* It may take its time on a busy machine. */
-	bed_run_in("b",
-		   "bash -c 'for i in {1..200}; do "
-		   "ss -Hltn sport %d | grep -q . && exit 0; sleep 0.1; done; exit 1'",
-		   server_port);
+	bed_run_in("b", "bash -c 'for i in {1..100}; do "
+			"ss -Hltn sport 5201 | grep -q . && exit 0; sleep 0.1; done; exit 1'");
 }
 
 void traffic_stop_server(void)
@@ -55,18 +48,13 @@ void traffic_stop_server(void)
 	bed_run("kill $(cat /run/server)");
 }
 
-void traffic_start_client(const char *address, const char *options)
-{
-	bed_run_in("a", "timeout 40 iperf3 -c %s -p %d %s", address, server_port, options);
-}
-
 /* TCP from a to b and back, for a second each. */
 static void run_tcp(const char *address)
 {
 	traffic_start_server();
-	traffic_start_client(address, "-t 1 >/dev/null");
+	bed_run_in("a", "timeout 25 iperf3 -c %s -t 1 >/dev/null", address);
 	traffic_start_server();
-	traffic_start_client(address, "-t 1 -R >/dev/null");
+	bed_run_in("a", "timeout 25 iperf3 -c %s -t 1 -R >/dev/null", address);
 }
 
 void traffic_run(struct datapath *dp)

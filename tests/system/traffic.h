@@ -21,11 +21,8 @@ void traffic_add_namespaces(const char *if_a, const char *if_b);
 /* Removes both namespaces. */
 void traffic_remove_namespaces(void);
 
-/* A TCP server in namespace b, for one connection and for a minute at most. */
+/* A TCP server in namespace b, for one connection and for half a minute at most. */
 void traffic_start_server(void);
-/* Runs the client in namespace a against the newest server; `options` are iperf3's and the shell's.
- */
-void traffic_start_client(const char *address, const char *options);
 void traffic_stop_server(void);
 
 /* Ping and TCP, both families and ways, from a to b, with offloads as the kernel sets them; ports 1
