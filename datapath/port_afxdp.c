@@ -373,11 +373,6 @@ static int lend_frames(struct afxdp_port *port, struct error *err)
 				"queues=N or ring=N, or a larger pool",
 				i, port->base.name, q->n_lent_max - q->n_missing, LENT_MIN, n_free,
 				port->pool->n_frames);
-		if (q->n_lent_max < port->ring_size)
-			log_info("port %s: queue %u gets %u frames for receiving instead of %u, "
-				 "the pool "
-				 "is short",
-				 port->base.name, i, q->n_lent_max, port->ring_size);
 	}
 	return 0;
 }
