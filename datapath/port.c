@@ -9,7 +9,6 @@
 #include "datapath/port.h"
 #include "datapath/port_afxdp.h"
 #include "datapath/port_mem.h"
-#include "datapath/port_packet.h"
 #include "datapath/port_tap.h"
 
 const struct port_class *const port_classes[] = {
@@ -17,7 +16,6 @@ const struct port_class *const port_classes[] = {
 	&port_mem_class,
 	&port_tap_class,
 	&port_internal_class,
-	&port_packet_class,
 	NULL,
 };
 

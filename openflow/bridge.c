@@ -338,7 +338,7 @@ int bridge_add_static_mac(struct bridge *bridge, const uint8_t mac[6], uint16_t 
 int bridge_remove_mac(struct bridge *bridge, const uint8_t mac[6], uint16_t vlan,
 		      struct error *err)
 {
-	if (mac_table_remove(bridge->macs, mac, vlan))
+	if (mac_table_remove(bridge->macs, mac, vlan, clock_now()))
 		return error_set(err, ENOENT,
 				 "bridge '%s' knows no %02x:%02x:%02x:%02x:%02x:%02x in VLAN %u",
 				 bridge->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],

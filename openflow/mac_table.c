@@ -486,7 +486,7 @@ int mac_table_insert_static(struct mac_table *table, const uint8_t mac[6], uint1
 	return 0;
 }
 
-int mac_table_remove(struct mac_table *table, const uint8_t mac[6], uint16_t vlan)
+int mac_table_remove(struct mac_table *table, const uint8_t mac[6], uint16_t vlan, uint64_t now)
 {
 	struct mac_entry *entry;
 
@@ -495,6 +495,7 @@ int mac_table_remove(struct mac_table *table, const uint8_t mac[6], uint16_t vla
 	if (entry)
 		mac_entry_remove(table, entry);
 	mutex_unlock(&table->lock);
+	atomic_store_explicit(&table->flushed, now, RELAXED);
 	return entry ? 0 : -ENOENT;
 }
 

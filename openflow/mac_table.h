@@ -107,8 +107,10 @@ enum mac_learn mac_table_touch(struct mac_table *table, const uint8_t mac[6], ui
  * -ENOMEM. */
 int mac_table_insert_static(struct mac_table *table, const uint8_t mac[6], uint16_t vlan,
 			    uint32_t ofport, struct error *err) WARN_UNUSED;
-/* Removes an entry, static or learned. Returns 0 or -ENOENT. */
-int mac_table_remove(struct mac_table *table, const uint8_t mac[6], uint16_t vlan) WARN_UNUSED;
+/* Removes an entry, static or learned. Packets from before `now` do not bring it back. Returns 0 or
+ * -ENOENT. */
+int mac_table_remove(struct mac_table *table, const uint8_t mac[6], uint16_t vlan,
+		     uint64_t now) WARN_UNUSED;
 
 /* Removes what was learned (of `ofport` only, unless it is MAC_TABLE_NO_PORT). Packets from before
  * `now` do not bring it back. Returns how many; the caller bumps the generation. */

@@ -185,8 +185,8 @@ static void test_static(void **state)
 	assert_int_equal(mac_table_set_limit(t, 2, NULL), 0);
 	assert_int_equal(learn(t, 3, 6, S), MAC_LEARN_REFUSED);
 	assert_int_equal(mac_table_insert_static(t, mac(3), 0, 5, &err), -ENOSPC);
-	assert_int_equal(mac_table_remove(t, mac(1), 0), 0);
-	assert_int_equal(mac_table_remove(t, mac(1), 0), -ENOENT);
+	assert_int_equal(mac_table_remove(t, mac(1), 0, S), 0);
+	assert_int_equal(mac_table_remove(t, mac(1), 0, S), -ENOENT);
 	assert_int_equal(learn(t, 3, 6, S), MAC_LEARN_NEW);
 	/* a port takes all its entries along */
 	assert_int_equal(mac_table_remove_port(t, 7), 1);
