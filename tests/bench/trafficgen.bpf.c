@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/pkt_cls.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -74,33 +75,45 @@ int generate(struct xdp_md *ctx)
 	return bpf_redirect(out_ifindex, 0);
 }
 
-SEC("xdp")
-int sink(struct xdp_md *ctx)
+/* Counts one frame that reached the far end. */
+static __always_inline void take(const void *data, const void *end)
 {
-	struct traffic_frame *frame = (void *)(long)ctx->data;
+	const struct traffic_frame *frame = data;
 	struct traffic_count *count;
 	__u32 zero = 0, flow;
 	__u8 *mark;
 
 	count = bpf_map_lookup_elem(&counts, &zero);
 	if (!count)
-		return XDP_DROP;
-	if ((void *)(frame + 1) > (void *)(long)ctx->data_end ||
-	    frame->eth.h_proto != bpf_htons(ETH_P_IP) || frame->ip.protocol != IPPROTO_UDP ||
-	    frame->udp.dest != bpf_htons(TRAFFIC_DST_PORT)) {
+		return;
+	if ((const void *)(frame + 1) > end || frame->eth.h_proto != bpf_htons(ETH_P_IP) ||
+	    frame->ip.protocol != IPPROTO_UDP || frame->udp.dest != bpf_htons(TRAFFIC_DST_PORT)) {
 		count->others++;
-		return XDP_DROP;
+		return;
 	}
 	count->packets++;
-	count->bytes += ctx->data_end - ctx->data;
-	if (mark_flows) {
-		flow = (bpf_ntohs(frame->udp.source) - TRAFFIC_PORT_BASE) |
-		       (bpf_ntohl(frame->ip.saddr) >> 8 & 0xff) << TRAFFIC_PORT_BITS;
-		mark = bpf_map_lookup_elem(&seen, &flow);
-		if (mark)
-			*mark = 1;
-	}
+	count->bytes += end - data;
+	if (!mark_flows)
+		return;
+	flow = (bpf_ntohs(frame->udp.source) - TRAFFIC_PORT_BASE) |
+	       (bpf_ntohl(frame->ip.saddr) >> 8 & 0xff) << TRAFFIC_PORT_BITS;
+	mark = bpf_map_lookup_elem(&seen, &flow);
+	if (mark)
+		*mark = 1;
+}
+
+SEC("xdp")
+int sink(struct xdp_md *ctx)
+{
+	take((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	return XDP_DROP;
+}
+
+SEC("tc")
+int sink_tc(struct __sk_buff *ctx)
+{
+	take((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+	return TC_ACT_SHOT;
 }
 
 SEC("xdp")

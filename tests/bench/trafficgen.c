@@ -59,6 +59,7 @@ struct options {
 	double seconds;	     /* how long to count (forward: to live) */
 	unsigned int count;  /* latency: frames to send */
 	unsigned int gap_us; /* latency: idle time before each */
+	bool sink_tc;	     /* send: count at tc ingress instead of XDP */
 	bool mark_flows;     /* send: count distinct flows at the sink */
 };
 
@@ -272,6 +273,43 @@ static void generator_stop(struct generator *gen, pthread_t thread)
 	} while (pthread_timedjoin_np(thread, NULL, &pause) == ETIMEDOUT);
 }
 
+/* Where frames are counted and dropped. */
+struct sink {
+	struct bpf_link *link; /* XDP: the earliest place */
+	struct bpf_tc_hook hook; /* tc ingress: what a network stack begins with */
+	bool has_hook;
+};
+
+static int sink_open(struct sink *sink, const struct options *opts, struct trafficgen *skel)
+{
+	int ifindex = (int)if_nametoindex(opts->rx), err;
+	LIBBPF_OPTS(bpf_tc_opts, tc, .prog_fd = bpf_program__fd(skel->progs.sink_tc));
+
+	if (!opts->sink_tc) {
+		sink->link = bpf_program__attach_xdp(skel->progs.sink, ifindex);
+		return sink->link ? 0 : -errno;
+	}
+	sink->hook = (struct bpf_tc_hook){
+		.sz = sizeof(sink->hook),
+		.ifindex = ifindex,
+		.attach_point = BPF_TC_INGRESS,
+	};
+	err = bpf_tc_hook_create(&sink->hook);
+	if (err)
+		return err;
+	sink->has_hook = true;
+	return bpf_tc_attach(&sink->hook, &tc);
+}
+
+static void sink_close(struct sink *sink)
+{
+	if (sink->has_hook) {
+		sink->hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+		bpf_tc_hook_destroy(&sink->hook);
+	}
+	bpf_link__destroy(sink->link);
+}
+
 static int run_send(const struct options *opts)
 {
 	struct generator gen = {.size = opts->size};
@@ -279,7 +317,7 @@ static int run_send(const struct options *opts)
 	uint32_t ip_sum, udp_sum;
 	struct trafficgen *skel;
 	uint64_t started, took, generated;
-	struct bpf_link *link;
+	struct sink sink = {0};
 	union frame frame;
 	pthread_t thread;
 	int err;
@@ -289,16 +327,14 @@ static int run_send(const struct options *opts)
 		err = open_programs(opts, ip_sum, udp_sum, if_nametoindex(opts->tx), &skel);
 	if (err)
 		return err;
-	link = bpf_program__attach_xdp(skel->progs.sink, if_nametoindex(opts->rx));
-	if (!link) {
-		err = -errno;
-		goto out_skel;
-	}
+	err = sink_open(&sink, opts, skel);
+	if (err)
+		goto out_sink;
 	gen.prog_fd = bpf_program__fd(skel->progs.generate);
 	gen.frame = &frame;
 	err = -pthread_create(&thread, NULL, generate, &gen);
 	if (err)
-		goto out_link;
+		goto out_sink;
 	sleep_seconds(opts->warmup);
 	started = clock_ns(CLOCK_MONOTONIC);
 	generated = skel->bss->generated;
@@ -318,9 +354,8 @@ static int run_send(const struct options *opts)
 		       (uint64_t)(to.bytes - from.bytes), (uint64_t)(to.others - from.others),
 		       (double)took / NS_PER_SEC,
 		       opts->mark_flows ? count_flows(skel, opts->flows) : opts->flows);
-out_link:
-	bpf_link__destroy(link);
-out_skel:
+out_sink:
+	sink_close(&sink);
 	trafficgen__destroy(skel);
 	return err;
 }
@@ -478,7 +513,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: trafficgen send|latency|forward --tx DEV --rx DEV [--flows N] "
 		     "[--size BYTES] [--core N]\n"
-		     "       [--warmup S] [--seconds S] [--mark-flows] [--count N] [--gap-us N]\n");
+		     "       [--warmup S] [--seconds S] [--sink-tc] [--mark-flows] [--count N] [--gap-us N]\n");
 }
 
 static int parse_options(int argc, char **argv, struct options *opts)
@@ -488,7 +523,8 @@ static int parse_options(int argc, char **argv, struct options *opts)
 		{"flows", required_argument, NULL, 'f'},   {"size", required_argument, NULL, 's'},
 		{"core", required_argument, NULL, 'c'},	   {"warmup", required_argument, NULL, 'w'},
 		{"seconds", required_argument, NULL, 'd'}, {"count", required_argument, NULL, 'n'},
-		{"gap-us", required_argument, NULL, 'g'},  {"mark-flows", no_argument, NULL, 'm'},
+		{"gap-us", required_argument, NULL, 'g'},  {"sink-tc", no_argument, NULL, 'k'},
+		{"mark-flows", no_argument, NULL, 'm'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -504,6 +540,7 @@ static int parse_options(int argc, char **argv, struct options *opts)
 		case 'd': opts->seconds = strtod(optarg, NULL); break;
 		case 'n': opts->count = strtoul(optarg, NULL, 0); break;
 		case 'g': opts->gap_us = strtoul(optarg, NULL, 0); break;
+		case 'k': opts->sink_tc = true; break;
 		case 'm': opts->mark_flows = true; break;
 		default: return -EINVAL;
 		}
