@@ -55,6 +55,10 @@ static const struct trie_field {
 	{offsetof(struct flow_key, tp_src), 16},
 };
 
+/* Bits of trie_fields, by when they are asked. */
+#define ADDRESS_TRIES 0x0fu
+#define PORT_TRIES 0x30u
+
 /* Rules with the same mask. */
 struct subtable {
 	/* What look-ups need, constant. Words of the mask by stage: stage S is [ends[S - 1],
@@ -661,14 +665,11 @@ static inline void lookup_add_stages(struct lookup *lk, const struct subtable *s
 		lk->mask->w[st->idx[i]] |= st->mask[i];
 }
 
-/* Do its Ethernet type or the tries rule the subtable out? Then the bits that told so are added. */
-static inline bool lookup_excludes(struct lookup *lk, const struct classifier_entry *entry)
+/* Does one of those tries rule the subtable out? Then the bits that told so are added. */
+static inline bool tries_exclude(struct lookup *lk, const struct classifier_entry *entry,
+				 uint32_t tries)
 {
-	if (entry->has_one_type && entry->dl_type != lk->key->dl_type) {
-		lk->mask->dl_type = UINT16_MAX;
-		return true;
-	}
-	for (uint32_t left = entry->tries; left; left &= left - 1) {
+	for (uint32_t left = entry->tries & tries; left; left &= left - 1) {
 		int t = __builtin_ctz(left);
 		struct prefix_match *match = &lk->matches[t];
 
@@ -684,6 +685,16 @@ static inline bool lookup_excludes(struct lookup *lk, const struct classifier_en
 		}
 	}
 	return false;
+}
+
+/* Do its Ethernet type or addresses rule the subtable out, without touching it? */
+static inline bool lookup_excludes(struct lookup *lk, const struct classifier_entry *entry)
+{
+	if (entry->has_one_type && entry->dl_type != lk->key->dl_type) {
+		lk->mask->dl_type = UINT16_MAX;
+		return true;
+	}
+	return tries_exclude(lk, entry, ADDRESS_TRIES);
 }
 
 static inline bool rule_is_visible(const struct rule *rule, uint64_t version)
@@ -714,11 +725,16 @@ static struct rule *subtable_get(const struct lookup *lk, const struct subtable 
 	return NULL;
 }
 
-static struct rule *subtable_lookup(struct lookup *lk, const struct subtable *st)
+/* Ports are asked about last, when all that comes before them agrees with some rule: to look at
+ * them where addresses would have told makes a megaflow for each connection. */
+static struct rule *subtable_lookup(struct lookup *lk, const struct classifier_entry *entry)
 {
+	const struct subtable *st = entry->subtable;
 	uint64_t h = 0, words[STAGE_WORDS];
 
 	for (int s = 0, i = 0; s <= st->last_stage; s++) {
+		if (s == STAGES - 1 && tries_exclude(lk, entry, PORT_TRIES))
+			return NULL;
 		for (; i < st->ends[s]; i++) {
 			words[i] = lk->key->w[st->idx[i]] & st->mask[i];
 			h = hash_step(h, words[i]);
@@ -755,7 +771,7 @@ struct rule *classifier_lookup(const struct classifier *cls, uint64_t version,
 			break;
 		if (lookup_excludes(&lk, entry))
 			continue;
-		rule = subtable_lookup(&lk, entry->subtable);
+		rule = subtable_lookup(&lk, entry);
 		if (rule && (!best || rule->priority > best->priority))
 			best = rule;
 	}
