@@ -6,7 +6,7 @@
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
 	tests/bench/classify.py tests/bench/control.py
-bench_programs = tests/bench/trafficgen
+bench_programs = tests/bench/trafficgen tests/bench/classify
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
@@ -14,6 +14,9 @@ CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/traffic
 
 tests_bench_trafficgen_SOURCES = tests/bench/trafficgen.c tests/bench/trafficgen.h
 tests_bench_trafficgen_LDADD = $(LIBBPF_LIBS)
+
+# the switch itself, by the default LDADD
+tests_bench_classify_SOURCES = tests/bench/classify.c
 
 tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@$(MKDIR_P) tests/bench

@@ -42,25 +42,25 @@
 #include "tests/bench/trafficgen.h"
 #include "tests/bench/trafficgen.skel.h"
 
-#define LIVE_BATCH 64		/* frames made at a time; the kernel's own default */
-#define LIVE_REPEAT (1 << 30)	/* about five minutes of frames; then the call is made again */
-#define MAX_SECONDS 600		/* no run lasts longer than this, whatever was asked for */
+#define LIVE_BATCH 64 /* frames made at a time; the kernel's own default */
+#define LIVE_REPEAT (1 << 30) /* about five minutes of frames; then the call is made again */
+#define MAX_SECONDS 600 /* no run lasts longer than this, whatever was asked for */
 #define NS_PER_SEC 1000000000ull
-#define LATENCY_TIMEOUT_MS 200	/* a frame that takes longer counts as lost */
+#define LATENCY_TIMEOUT_MS 200 /* a frame that takes longer counts as lost */
 
 /* The command line. */
 struct options {
-	const char *tx;	     /* device that frames leave from (forward: come in at) */
-	const char *rx;	     /* device where they are counted (forward: go out of) */
-	unsigned int flows;  /* 1 to TRAFFIC_MAX_FLOWS */
-	unsigned int size;   /* bytes, without the Ethernet checksum */
-	unsigned int core;   /* CPU for everything this program does */
-	double warmup;	     /* seconds before counting starts */
-	double seconds;	     /* how long to count (forward: to live) */
-	unsigned int count;  /* latency: frames to send */
+	const char *tx; /* device that frames leave from (forward: come in at) */
+	const char *rx; /* device where they are counted (forward: go out of) */
+	unsigned int flows; /* 1 to TRAFFIC_MAX_FLOWS */
+	unsigned int size; /* bytes, without the Ethernet checksum */
+	unsigned int core; /* CPU for everything this program does */
+	double warmup; /* seconds before counting starts */
+	double seconds; /* how long to count (forward: to live) */
+	unsigned int count; /* latency: frames to send */
 	unsigned int gap_us; /* latency: idle time before each */
-	bool sink_tc;	     /* send: count at tc ingress instead of XDP */
-	bool mark_flows;     /* send: count distinct flows at the sink */
+	bool sink_tc; /* send: count at tc ingress instead of XDP */
+	bool mark_flows; /* send: count distinct flows at the sink */
 };
 
 /* A frame, at most TRAFFIC_MAX_SIZE bytes of it in use. */
@@ -79,8 +79,8 @@ struct generator {
 	int prog_fd;
 	union frame *frame;
 	unsigned int size;
-	atomic_bool stop;  /* set before the signal that interrupts the kernel */
-	int result;	   /* 0 or negative errno of the last call */
+	atomic_bool stop; /* set before the signal that interrupts the kernel */
+	int result; /* 0 or negative errno of the last call */
 };
 
 static volatile sig_atomic_t ending;
@@ -513,7 +513,8 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: trafficgen send|latency|forward --tx DEV --rx DEV [--flows N] "
 		     "[--size BYTES] [--core N]\n"
-		     "       [--warmup S] [--seconds S] [--sink-tc] [--mark-flows] [--count N] [--gap-us N]\n");
+		     "       [--warmup S] [--seconds S] [--sink-tc] [--mark-flows] [--count N] "
+		     "[--gap-us N]\n");
 }
 
 static int parse_options(int argc, char **argv, struct options *opts)
@@ -524,25 +525,47 @@ static int parse_options(int argc, char **argv, struct options *opts)
 		{"core", required_argument, NULL, 'c'},	   {"warmup", required_argument, NULL, 'w'},
 		{"seconds", required_argument, NULL, 'd'}, {"count", required_argument, NULL, 'n'},
 		{"gap-us", required_argument, NULL, 'g'},  {"sink-tc", no_argument, NULL, 'k'},
-		{"mark-flows", no_argument, NULL, 'm'},
-		{NULL, 0, NULL, 0},
+		{"mark-flows", no_argument, NULL, 'm'},	   {NULL, 0, NULL, 0},
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
-		case 't': opts->tx = optarg; break;
-		case 'r': opts->rx = optarg; break;
-		case 'f': opts->flows = strtoul(optarg, NULL, 0); break;
-		case 's': opts->size = strtoul(optarg, NULL, 0); break;
-		case 'c': opts->core = strtoul(optarg, NULL, 0); break;
-		case 'w': opts->warmup = strtod(optarg, NULL); break;
-		case 'd': opts->seconds = strtod(optarg, NULL); break;
-		case 'n': opts->count = strtoul(optarg, NULL, 0); break;
-		case 'g': opts->gap_us = strtoul(optarg, NULL, 0); break;
-		case 'k': opts->sink_tc = true; break;
-		case 'm': opts->mark_flows = true; break;
-		default: return -EINVAL;
+		case 't':
+			opts->tx = optarg;
+			break;
+		case 'r':
+			opts->rx = optarg;
+			break;
+		case 'f':
+			opts->flows = strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			opts->size = strtoul(optarg, NULL, 0);
+			break;
+		case 'c':
+			opts->core = strtoul(optarg, NULL, 0);
+			break;
+		case 'w':
+			opts->warmup = strtod(optarg, NULL);
+			break;
+		case 'd':
+			opts->seconds = strtod(optarg, NULL);
+			break;
+		case 'n':
+			opts->count = strtoul(optarg, NULL, 0);
+			break;
+		case 'g':
+			opts->gap_us = strtoul(optarg, NULL, 0);
+			break;
+		case 'k':
+			opts->sink_tc = true;
+			break;
+		case 'm':
+			opts->mark_flows = true;
+			break;
+		default:
+			return -EINVAL;
 		}
 	}
 	if (!opts->tx || !opts->rx || !opts->flows || opts->flows > TRAFFIC_MAX_FLOWS ||
@@ -557,8 +580,8 @@ static int parse_options(int argc, char **argv, struct options *opts)
 
 int main(int argc, char **argv)
 {
-	struct options opts = {.flows = 1, .size = 64, .warmup = 0.5, .seconds = 2, .count = 200,
-			       .gap_us = 10000};
+	struct options opts = {
+		.flows = 1, .size = 64, .warmup = 0.5, .seconds = 2, .count = 200, .gap_us = 10000};
 	struct sigaction action = {.sa_handler = on_signal};
 	const char *mode = argc > 1 ? argv[1] : "";
 	int err;
