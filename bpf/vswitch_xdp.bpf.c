@@ -79,6 +79,25 @@ static __always_inline void restore_vlan(struct flow_key *key, struct xdp_meta *
 		meta->layout.l4_off += FLOW_VLAN_SIZE;
 }
 
+/* Member by member: clang 14 turns the copy of a struct that is partly constant into one that lacks
+ * the rest. */
+static __always_inline void write_meta(struct xdp_meta *to, const struct xdp_meta *meta)
+{
+	to->magic = meta->magic;
+	to->hash = meta->hash;
+	to->layout.l3_off = meta->layout.l3_off;
+	to->layout.l4_off = meta->layout.l4_off;
+	to->layout.n_words = meta->layout.n_words;
+	to->layout.nw_proto = meta->layout.nw_proto;
+	to->layout.pad[0] = 0;
+	to->layout.pad[1] = 0;
+	to->flags = meta->flags;
+	to->pad = 0;
+	to->vlan_tci = meta->vlan_tci;
+	to->rx_hash = meta->rx_hash;
+	to->timestamp = meta->timestamp;
+}
+
 static __always_inline int run(struct xdp_md *ctx, bool hints)
 {
 	struct xdp_meta meta = {.magic = XDP_META_MAGIC}, *to;
@@ -100,7 +119,7 @@ static __always_inline int run(struct xdp_md *ctx, bool hints)
 		bpf_xdp_adjust_meta(ctx, sizeof(meta));
 		goto redirect;
 	}
-	*to = meta;
+	write_meta(to, &meta);
 redirect:
 	return (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
 }

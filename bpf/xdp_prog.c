@@ -25,6 +25,8 @@
 #endif
 
 #define BPFFS "/sys/fs/bpf"
+/* What libxdp calls the program that calls the others. */
+#define DISPATCHER "xdp_dispatcher"
 #define NEEDED_CAPABILITIES "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
 
 const char *xdp_prog_mode_format(enum xdp_prog_mode mode)
@@ -155,18 +157,18 @@ static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *conf
 	return ret;
 }
 
-/* The name of a loaded program, for texts. */
-static void format_program(uint32_t id, char *buf, size_t size)
+/* The name of a loaded program; "?" when it cannot be had. */
+static void get_program_name(uint32_t id, char name[BPF_OBJ_NAME_LEN])
 {
 	struct bpf_prog_info info = {.type = 0};
 	uint32_t len = sizeof(info);
 	int fd = bpf_prog_get_fd_by_id(id);
 
-	snprintf(buf, size, "id %u", id);
+	strcpy(name, "?");
 	if (fd < 0)
 		return;
 	if (!bpf_obj_get_info_by_fd(fd, &info, &len))
-		snprintf(buf, size, "'%s' (id %u)", info.name, id);
+		memcpy(name, info.name, BPF_OBJ_NAME_LEN);
 	close(fd);
 }
 
@@ -188,34 +190,27 @@ static int query(const struct xdp_prog_config *config, uint32_t *id, enum xdp_pr
 static int check_shareable(const struct xdp_prog_config *config, uint32_t id,
 			   enum xdp_prog_mode mode, struct error *err)
 {
-	struct xdp_multiprog *multi;
+	char name[BPF_OBJ_NAME_LEN];
 	struct statfs fs;
-	bool legacy;
-	char other[64];
 
-	format_program(id, other, sizeof(other));
+	get_program_name(id, name);
 	if (mode != config->mode)
 		return error_set(err, EBUSY,
-				 "%s has XDP program %s in %s mode, which excludes %s "
+				 "%s has XDP program '%s' (id %u) in %s mode, which excludes %s "
 				 "mode",
-				 config->ifname, other, xdp_prog_mode_format(mode),
+				 config->ifname, name, id, xdp_prog_mode_format(mode),
 				 xdp_prog_mode_format(config->mode));
-	multi = xdp_multiprog__get_from_ifindex(config->ifindex);
-	legacy = libxdp_get_error(multi) || xdp_multiprog__is_legacy(multi);
-	if (!libxdp_get_error(multi))
-		xdp_multiprog__close(multi);
-	if (statfs(BPFFS, &fs) || (uint64_t)fs.f_type != BPF_FS_MAGIC)
-		return error_set(
-			err, ENOENT,
-			"%s has XDP program %s already; to share the device, "
-			"libxdp's dispatcher needs a BPF file system: mount -t bpf bpf " BPFFS,
-			config->ifname, other);
-	if (legacy)
+	if (strcmp(name, DISPATCHER))
 		return error_set(err, EBUSY,
-				 "%s has XDP program %s, which was not attached through "
+				 "%s has XDP program '%s' (id %u), which was not attached through "
 				 "libxdp's dispatcher and does not share; detach it (ip link set "
 				 "dev %s xdp off) or attach it with xdp-loader",
-				 config->ifname, other, config->ifname);
+				 config->ifname, name, id, config->ifname);
+	if (statfs(BPFFS, &fs) || (uint64_t)fs.f_type != BPF_FS_MAGIC)
+		return error_set(err, ENOENT,
+				 "%s has XDP programs already; to share the device, libxdp's "
+				 "dispatcher needs a BPF file system: mount -t bpf bpf " BPFFS,
+				 config->ifname);
 	return 0;
 }
 

@@ -59,9 +59,9 @@ static void transmit(struct worker *worker, struct worker_port *wp, struct packe
 }
 
 /* Can the port take the packet as it is? */
-static bool fits(const struct packet *packet, const struct port_caps *caps)
+static bool fits(const struct packet *packet, const struct port_caps *caps, uint32_t max_len)
 {
-	return packet->total_len <= caps->max_len && packet->csum < PACKET_CSUM_PARTIAL &&
+	return packet->total_len <= max_len && packet->csum < PACKET_CSUM_PARTIAL &&
 	       packet->gso_type == PACKET_GSO_NONE && packet->n_segs <= caps->max_segs;
 }
 
@@ -94,7 +94,7 @@ static void transmit_segmented(struct worker *worker, struct worker_port *wp, st
 	counter_add(&wp->counters->copies, (uint64_t)n - 1);
 	for (int i = 0, k; i < n; i += k) {
 		k = MIN(n - i, PACKET_BATCH_MAX);
-		if (segments[i]->total_len <= caps->max_len &&
+		if (segments[i]->total_len <= port_get_max_len(wp->port) &&
 		    segments[i]->n_segs <= caps->max_segs) {
 			transmit(worker, wp, segments + i, (unsigned int)k);
 			continue;
@@ -125,7 +125,7 @@ static bool prepare(struct worker *worker, struct worker_port *wp, struct packet
 		drop(worker, wp->counters, packet, DROP_BAD_HEADER);
 		return false;
 	}
-	if (packet->total_len > caps->max_len || packet->n_segs > caps->max_segs) {
+	if (packet->total_len > port_get_max_len(wp->port) || packet->n_segs > caps->max_segs) {
 		drop(worker, wp->counters, packet, DROP_TX_TOO_LONG);
 		return false;
 	}
@@ -136,6 +136,7 @@ static bool prepare(struct worker *worker, struct worker_port *wp, struct packet
 static void transmit_staged(struct worker *worker, struct worker_port *wp)
 {
 	const struct port_caps *caps = &wp->port->caps;
+	uint32_t max_len = port_get_max_len(wp->port);
 	unsigned int n_staged = wp->n, n = 0;
 
 	wp->n = 0;
@@ -147,7 +148,7 @@ static void transmit_staged(struct worker *worker, struct worker_port *wp)
 	for (unsigned int i = 0; i < n_staged; i++) {
 		struct packet *packet = wp->staged[i];
 
-		if (likely(fits(packet, caps))) {
+		if (likely(fits(packet, caps, max_len))) {
 			wp->staged[n++] = packet;
 		} else if (needs_segmentation(packet, caps)) {
 			/* Those ahead of it go first. */

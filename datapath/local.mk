@@ -36,10 +36,16 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port_mem.h \
 	datapath/port_mem_io.c \
 	datapath/port_mem_priv.h \
+	datapath/port_packet.c \
+	datapath/port_packet.h \
+	datapath/port_packet_io.c \
+	datapath/port_packet_priv.h \
 	datapath/port_tap.c \
 	datapath/port_tap.h \
 	datapath/port_tap_io.c \
 	datapath/port_tap_priv.h \
+	datapath/rx_buffer.c \
+	datapath/rx_buffer.h \
 	datapath/vnet_hdr.c \
 	datapath/vnet_hdr.h \
 	datapath/worker.c \

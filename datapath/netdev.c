@@ -165,3 +165,30 @@ int netdev_open_promisc(int ifindex)
 	}
 	return fd;
 }
+
+int netdev_set_vlan_stripping(int ifindex, bool on)
+{
+	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct netdev_info info;
+	int ret, fd = open_ioctl();
+	bool was;
+
+	if (fd < 0)
+		return fd;
+	ret = get_link(fd, ifindex, &info);
+	if (!ret && ethtool(fd, &info, &flags))
+		ret = -errno;
+	if (ret)
+		goto out;
+	was = flags.data & ETH_FLAG_RXVLAN;
+	ret = was;
+	if (was == on)
+		goto out;
+	flags.cmd = ETHTOOL_SFLAGS;
+	flags.data = (flags.data & ~(uint32_t)ETH_FLAG_RXVLAN) | (on ? ETH_FLAG_RXVLAN : 0);
+	if (ethtool(fd, &info, &flags))
+		ret = -errno;
+out:
+	close(fd);
+	return ret;
+}

@@ -47,4 +47,8 @@ int netdev_set_up(int ifindex) WARN_UNUSED;
  * closed, or a negative errno. */
 int netdev_open_promisc(int ifindex) WARN_UNUSED;
 
+/* Lets the device take VLAN tags out of received frames, or leave them in. Returns whether it took
+ * them out before, or a negative errno: -EOPNOTSUPP when it cannot do otherwise than it does. */
+int netdev_set_vlan_stripping(int ifindex, bool on) WARN_UNUSED;
+
 #endif /* VSWITCH_DATAPATH_NETDEV_H */

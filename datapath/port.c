@@ -9,6 +9,7 @@
 #include "datapath/port.h"
 #include "datapath/port_afxdp.h"
 #include "datapath/port_mem.h"
+#include "datapath/port_packet.h"
 #include "datapath/port_tap.h"
 
 const struct port_class *const port_classes[] = {
@@ -16,6 +17,7 @@ const struct port_class *const port_classes[] = {
 	&port_mem_class,
 	&port_tap_class,
 	&port_internal_class,
+	&port_packet_class,
 	NULL,
 };
 

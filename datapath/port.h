@@ -77,7 +77,8 @@ struct port_counters {
 
 /* What a port can take of a packet's offloads; software does the rest before tx (offload.h). */
 struct port_caps {
-	uint32_t max_len; /* longest frame, bytes, MTU + Ethernet header + one VLAN tag */
+	uint32_t max_len; /* longest frame, bytes, MTU + Ethernet header + one VLAN tag; relaxed
+			   * atomic, see port_get_max_len() */
 	bool csum; /* PACKET_CSUM_PARTIAL */
 	bool gso_tcp4; /* PACKET_GSO_TCP4, and so on */
 	bool gso_tcp6;
@@ -225,6 +226,17 @@ static inline bool port_get_link(const struct port *port)
 static inline void port_set_link(struct port *port, bool up)
 {
 	__atomic_store_n(&port->link_up, up, __ATOMIC_RELAXED);
+}
+
+/* The longest frame; refresh() and set() may change it while workers send. */
+static inline uint32_t port_get_max_len(const struct port *port)
+{
+	return __atomic_load_n(&port->caps.max_len, __ATOMIC_RELAXED);
+}
+
+static inline void port_set_max_len(struct port *port, uint32_t max_len)
+{
+	__atomic_store_n(&port->caps.max_len, max_len, __ATOMIC_RELAXED);
 }
 
 /* Adds `n` to a counter of which the calling thread is the only writer. */

@@ -37,8 +37,7 @@ static const struct port_option_def option_defs[] = {
 	 "and generic that the device can do"},
 	{"queues", "1-16|all", "all",
 	 "receive queues of the device to use; the others pass to the host"},
-	{"ring", "64-8192", "1024",
-	 "entries in each receive and transmit ring, a power of 2; fill rings have half as many"},
+	{"ring", "64-8192", "2048", "entries in each ring, a power of 2"},
 	{"busy-poll", "USECS|off", "off",
 	 "let the worker run the device's poll loop itself, for so many microseconds at a time"},
 	{NULL, NULL, NULL, NULL},
@@ -152,7 +151,7 @@ static int open_sockets(struct afxdp_port *port, enum afxdp_flavour flavour, str
 		.ifindex = port->ifindex,
 		.flavour = flavour,
 		.ring_size = port->ring_size,
-		.fill_size = port->ring_size / 2,
+		.fill_size = port->ring_size,
 		.busy_poll_us = port->busy_poll_us,
 	};
 
@@ -326,11 +325,18 @@ static int alloc_queues(struct afxdp_port *port, const struct netdev_info *info)
 	return 0;
 }
 
+/* May frames come in with partial checksums? XDP has no way to tell. Whoever sends into a veth or a
+ * TAP leaves them so, and in generic mode those of any device that the kernel passes on. */
+static bool gets_partial_csums(const struct afxdp_port *port)
+{
+	return port->mode == AFXDP_MODE_GENERIC || !strcmp(port->driver, "veth") ||
+	       !strcmp(port->driver, "tun");
+}
+
 /* Gives a queue's two sides what they need of the socket. */
 static void connect_queue(const struct afxdp_port *port, struct afxdp_queue *queue)
 {
 	struct afxdp_socket *socket = &queue->socket;
-	bool is_veth = !strcmp(port->driver, "veth");
 
 	queue->rxq->rx = socket->rx;
 	queue->rxq->fill = socket->fill;
@@ -338,8 +344,7 @@ static void connect_queue(const struct afxdp_port *port, struct afxdp_queue *que
 	queue->rxq->base.fd = socket->fd;
 	queue->rxq->pool = port->pool;
 	queue->rxq->busy_poll = port->busy_poll_us != 0;
-	/* A veth's sender leaves checksums partial, and XDP has no way to tell. */
-	queue->rxq->csum = is_veth ? PACKET_CSUM_MAYBE : PACKET_CSUM_UNKNOWN;
+	queue->rxq->csum = gets_partial_csums(port) ? PACKET_CSUM_MAYBE : PACKET_CSUM_UNKNOWN;
 	if (!queue->txq)
 		return;
 	queue->txq->tx = socket->tx;
@@ -353,13 +358,11 @@ static void connect_queue(const struct afxdp_port *port, struct afxdp_queue *que
 static int lend_frames(struct afxdp_port *port, struct error *err)
 {
 	struct frame_cache *cache = datapath_get_control_cache(port->base.dp);
-	uint32_t fill_size = port->ring_size / 2;
-
 	for (unsigned int i = 0; i < port->n_queues; i++) {
 		struct afxdp_rxq *q = port->queues[i].rxq;
 		uint32_t n_free = frame_pool_count(port->pool, FRAME_FREE);
 
-		q->n_lent_max = MIN(fill_size, MAX(n_free / LENT_SHARE, LENT_MIN));
+		q->n_lent_max = MIN(port->ring_size, MAX(n_free / LENT_SHARE, LENT_MIN));
 		q->n_missing = q->n_lent_max;
 		port_afxdp_refill(q, cache);
 		if (q->n_missing > q->n_lent_max - MIN(q->n_lent_max, LENT_MIN))
@@ -370,11 +373,6 @@ static int lend_frames(struct afxdp_port *port, struct error *err)
 				"queues=N or ring=N, or a larger pool",
 				i, port->base.name, q->n_lent_max - q->n_missing, LENT_MIN, n_free,
 				port->pool->n_frames);
-		if (q->n_lent_max < fill_size)
-			log_info("port %s: queue %u gets %u frames for receiving instead of %u, "
-				 "the pool "
-				 "is short",
-				 port->base.name, i, q->n_lent_max, fill_size);
 	}
 	return 0;
 }
@@ -441,6 +439,9 @@ static void destroy(struct afxdp_port *port)
 	drain(port);
 	close_sockets(port);
 	reclaim(port);
+	/* Fails when the device is gone. */
+	if (port->vlan_was_stripped)
+		(void)!netdev_set_vlan_stripping(port->ifindex, true);
 	if (port->promisc_fd >= 0)
 		close(port->promisc_fd);
 	free_queues(port);
@@ -486,6 +487,8 @@ static int prepare_device(struct afxdp_port *port, const struct netdev_info *inf
 	if (port->promisc_fd < 0)
 		return error_set(err, port->promisc_fd, "making %s promiscuous: %s", name,
 				 strerror(-port->promisc_fd));
+	/* Where the device cannot leave tags in, the XDP program asks the driver for them. */
+	port->vlan_was_stripped = netdev_set_vlan_stripping(port->ifindex, false) == 1;
 	return 0;
 }
 
@@ -651,6 +654,9 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		tell(cb, aux, "multi-buffer", "yes");
 	else
 		tell(cb, aux, "multi-buffer", "no: %s", port->no_sg.text);
+	if (!port->prog->hints && !strcmp(port->driver, "veth"))
+		tell(cb, aux, "vlan",
+		     "tags that the sender's kernel keeps beside the frame are lost");
 	tell(cb, aux, "driver", "%s", port->driver[0] ? port->driver : "unknown");
 	tell(cb, aux, "checksum", "%s", port_->caps.csum ? "left to the kernel" : "by the switch");
 	tell(cb, aux, "queues", "%u", port->n_queues);

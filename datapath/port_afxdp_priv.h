@@ -83,6 +83,7 @@ struct afxdp_port {
 	int promisc_fd; /* keeps the device promiscuous; -1: it is not */
 	struct frame_pool *pool;
 	struct xdp_prog *prog;
+	bool vlan_was_stripped; /* we have made the device leave tags in; to be undone on closing */
 	enum afxdp_mode mode; /* in use, as read back from the kernel */
 	bool sg; /* sockets take packets of several frames */
 	unsigned int n_queues; /* of `queues` */

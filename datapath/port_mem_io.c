@@ -190,7 +190,7 @@ unsigned int port_mem_rx(struct port_rxq *rxq, struct frame_cache *cache,
 			 struct port_counters *counters, struct packet **packets, unsigned int max)
 {
 	struct mem_rxq *q = container_of(rxq, struct mem_rxq, rxq);
-	uint32_t max_len = rxq->port->caps.max_len;
+	uint32_t max_len = port_get_max_len(rxq->port);
 	struct mem_replay *replay = rcu_get(&q->replay);
 	unsigned int n = 0;
 

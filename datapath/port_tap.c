@@ -24,6 +24,8 @@
 
 #define TUN_F_BASE (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
+/* Bytes ahead of the MTU: Ethernet header and one tag. */
+#define HEADERS_SIZE (14u + 4u)
 /* Bytes of text that an ip= option may have. */
 #define ADDRESSES_SIZE 1024
 
@@ -168,7 +170,7 @@ static int add_addresses(struct tap_port *tp, const struct port_config *config, 
 /* Takes over what the link says. */
 static void read_link(struct tap_port *tp, struct rtnl_link *link)
 {
-	tp->port.caps.max_len = rtnl_link_get_mtu(link) + 14 + 4;
+	port_set_max_len(&tp->port, rtnl_link_get_mtu(link) + HEADERS_SIZE);
 	port_set_link(&tp->port, rtnl_link_get_flags(link) & IFF_UP);
 	/* What the host sent and nobody had read yet when the queue was full. */
 	counter_set(&tp->port.kernel_drops[DROP_SOCKET_RX],
@@ -200,15 +202,6 @@ static int tap_refresh(struct port *port)
 
 /* ---- open and close ------------------------------------------------------------------ */
 
-static void queue_init(struct tap_queue *q)
-{
-	q->rxq.fd = -1;
-	q->n_missing = TAP_SLOTS;
-	q->iov[0] = (struct iovec){&q->hdr, VNET_HDR_SIZE};
-	for (unsigned int i = 0; i < TAP_SLOTS; i++)
-		q->iov[1 + i].iov_len = FRAME_PAYLOAD;
-}
-
 static int open_queues(struct tap_port *tp, unsigned int n, struct error *err)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -217,9 +210,9 @@ static int open_queues(struct tap_port *tp, unsigned int n, struct error *err)
 
 		if (fd < 0)
 			return fd;
-		queue_init(q);
 		q->rxq.fd = fd;
 		port_add_rxq(&tp->port, &q->rxq);
+		rx_buffer_init(&q->buffer, q->rxq.owner);
 		port_add_txq(&tp->port, &q->txq);
 	}
 	return 0;

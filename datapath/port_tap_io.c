@@ -24,79 +24,28 @@ static bool queue_is_gone(const struct tap_queue *q)
 
 /* ---- receiving ----------------------------------------------------------------------- */
 
-/* Puts frames into the empty slots. Returns false when the pool has not enough. */
-static bool fill_slots(struct tap_queue *q, struct frame_cache *cache)
-{
-	while (q->n_missing) {
-		struct packet *packet = packet_alloc(cache);
-		unsigned int slot;
-
-		if (unlikely(!packet))
-			return false;
-		slot = --q->n_missing;
-		packet_set_owner(packet, q->rxq.owner);
-		q->slots[slot] = packet;
-		q->iov[1 + slot].iov_base = packet->data;
-	}
-	return true;
-}
-
-/* Takes the first slots, which `len` bytes were read into, out as one packet. */
-static struct packet *take_slots(struct tap_queue *q, uint32_t len)
-{
-	struct packet *head = q->slots[0], **link = &head;
-	uint32_t left = len;
-	unsigned int n = 0;
-
-	do {
-		struct packet *seg = q->slots[n];
-
-		packet_set_owner(seg, FRAME_HELD);
-		seg->len = MIN(left, FRAME_PAYLOAD);
-		left -= seg->len;
-		*link = seg;
-		link = &seg->next;
-		n++;
-	} while (left);
-	*link = NULL;
-	head->total_len = len;
-	head->n_segs = (uint8_t)n;
-	q->n_missing = n;
-	return head;
-}
-
-static void count_bad(struct port_counters *counters, uint32_t len, enum drop_reason reason)
-{
-	counter_add(&counters->rx_packets, 1);
-	counter_add(&counters->rx_bytes, len);
-	port_count_drop(counters, reason, 1);
-}
-
 /* Reads a packet. Returns 1 with it in *packetp, 0 when one was dropped, -1 when there is none. */
 static int read_packet(struct tap_queue *q, struct frame_cache *cache,
 		       struct port_counters *counters, struct packet **packetp)
 {
 	ssize_t size;
-	uint32_t len;
 
 	/* Without frames the packet stays in the device's queue. */
-	if (!fill_slots(q, cache))
+	if (!rx_buffer_fill(&q->buffer, cache))
 		return -1;
-	size = readv(q->rxq.fd, q->iov, ARRAY_SIZE(q->iov));
-	if (size < 0) {
-		if (errno == EBADFD)
+	size = readv(q->rxq.fd, q->buffer.iov, RX_BUFFER_IOVS);
+	if (size <= 0) { /* 0 is /dev/null's */
+		if (size < 0 && errno == EBADFD)
 			queue_set_gone(q);
 		return -1;
 	}
-	if (size <= (ssize_t)VNET_HDR_SIZE) {
-		if (size) /* 0 is /dev/null's */
-			count_bad(counters, 0, DROP_RX_TOO_SHORT);
-		return size ? 0 : -1;
+	*packetp = rx_buffer_take(&q->buffer, (size_t)size);
+	if (!*packetp) {
+		rx_buffer_count_drop(counters, 0, DROP_RX_TOO_SHORT);
+		return 0;
 	}
-	len = (uint32_t)size - VNET_HDR_SIZE;
-	*packetp = take_slots(q, len);
-	if (vnet_hdr_parse(&q->hdr, *packetp)) {
-		count_bad(counters, len, DROP_RX_BAD_OFFLOAD);
+	if (vnet_hdr_parse(&q->buffer.hdr, *packetp)) {
+		rx_buffer_count_drop(counters, (*packetp)->total_len, DROP_RX_BAD_OFFLOAD);
 		packet_free(cache, *packetp);
 		return 0;
 	}

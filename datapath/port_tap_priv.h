@@ -2,9 +2,8 @@
 /*
  * port_tap_priv.h - what port_tap.c (control) and port_tap_io.c (workers) share.
  *
- * Each queue of the device is one file descriptor, for both directions. A read needs room for the
- * largest packet beforehand: the queue keeps TAP_SLOTS frames ready, a read fills the first few of
- * them, and those are replaced before the next read.
+ * Each queue of the device is one file descriptor, for both directions, and reads into an
+ * rx_buffer.
  *
  * When the device is deleted its descriptors report an error for ever, which would keep a worker
  * that sleeps on them awake. The first to notice marks the queue as gone and puts /dev/null in the
@@ -16,25 +15,19 @@
 #ifndef VSWITCH_DATAPATH_PORT_TAP_PRIV_H
 #define VSWITCH_DATAPATH_PORT_TAP_PRIV_H
 
-#include <sys/uio.h>
 #include "datapath/port.h"
 #include "datapath/port_tap.h"
-#include "datapath/vnet_hdr.h"
+#include "datapath/rx_buffer.h"
 
 struct nl_sock;
 
-/* Frames that hold the largest packet. */
-#define TAP_SLOTS ((PACKET_LEN_MAX + FRAME_PAYLOAD - 1) / FRAME_PAYLOAD)
 /* Segments of a packet to be sent. */
 #define TAP_SEGS_MAX 128
 
 struct tap_queue {
 	struct port_rxq rxq cacheline_aligned; /* rxq.fd is the queue's descriptor */
-	unsigned int n_missing; /* slots 0 to n_missing - 1 are empty */
 	bool is_gone; /* the device is deleted; relaxed atomic */
-	struct virtio_net_hdr hdr; /* of the packet being read */
-	struct packet *slots[TAP_SLOTS]; /* frames to be read into; owner rxq.owner */
-	struct iovec iov[1 + TAP_SLOTS]; /* hdr, then the slots' payload */
+	struct rx_buffer buffer;
 	struct port_txq txq cacheline_aligned;
 };
 

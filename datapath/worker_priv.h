@@ -96,6 +96,8 @@ struct worker {
 	struct flow_cache flows;
 	uint64_t generation; /* datapath generation as of this round */
 	uint64_t now_ns; /* clock_now() as of this round */
+	const struct worker_polls *unwatched; /* list whose fds are not in the epoll set, or NULL */
+	uint32_t n_busy_rounds; /* with packets, since it last looked for sleep */
 	uint64_t awake_ns; /* when it last woke up */
 	uint64_t busy_before_ns; /* time awake before that */
 	struct worker_job *jobs; /* being run, oldest first */

@@ -152,8 +152,8 @@ static const struct field_name names[] = {
 	{"eth_dst", FIELD_ETH_DST, FIELD_NEEDS_NOTHING},
 	{"eth_src", FIELD_ETH_SRC, FIELD_NEEDS_NOTHING},
 	{"eth_type", FIELD_ETH_TYPE, FIELD_NEEDS_NOTHING},
-	{"icmp_code", FIELD_ICMP_CODE, FIELD_NEEDS_ICMP},
-	{"icmp_type", FIELD_ICMP_TYPE, FIELD_NEEDS_ICMP},
+	{"icmp_code", FIELD_ICMP_CODE, FIELD_NEEDS_ANY_ICMP},
+	{"icmp_type", FIELD_ICMP_TYPE, FIELD_NEEDS_ANY_ICMP},
 	{"icmpv6_code", FIELD_ICMPV6_CODE, FIELD_NEEDS_ICMPV6},
 	{"icmpv6_type", FIELD_ICMPV6_TYPE, FIELD_NEEDS_ICMPV6},
 	{"in_port", FIELD_IN_PORT, FIELD_NEEDS_NOTHING},
@@ -218,6 +218,7 @@ static const struct {
 	[FIELD_NEEDS_PORTS_ICMP] = {"tcp, udp or sctp (or tcp6, udp6, sctp6)",
 				    OVER_IPV4 | OVER_IPV6, {6, 17, 132, 1}, {6, 17, 132, 58}, {0}},
 	[FIELD_NEEDS_ICMP] = {"icmp", OVER_IPV4, {1}, {0}, {0}},
+	[FIELD_NEEDS_ANY_ICMP] = {"icmp or icmp6", OVER_IPV4 | OVER_IPV6, {1}, {58}, {0}},
 	[FIELD_NEEDS_ICMPV6] = {"icmp6", OVER_IPV6, {0}, {58}, {0}},
 	[FIELD_NEEDS_ND] = {"icmp6,icmpv6_type=135 or 136", OVER_IPV6, {0}, {58}, {135, 136}},
 	[FIELD_NEEDS_ND_SOLICIT] = {"icmp6,icmpv6_type=135", OVER_IPV6, {0}, {58}, {135, 135}},
@@ -230,12 +231,16 @@ const struct field *field_get(enum field_id id)
 	return &fields[id];
 }
 
-/* strcmp() of `length` bytes at `text` and a C string. */
+/* strcmp() of `length` bytes at `text`, NULs among them, and a C string. */
 static int name_compare(const char *text, size_t length, const char *name)
 {
-	int order = strncmp(text, name, length);
-
-	return order ? order : -(name[length] != '\0');
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] != name[i])
+			return (unsigned char)text[i] - (unsigned char)name[i];
+		if (name[i] == '\0')
+			return 1;
+	}
+	return -(name[length] != '\0');
 }
 
 const struct field_name *field_lookup(const char *name, size_t length)

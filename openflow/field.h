@@ -98,6 +98,7 @@ enum field_needs {
 	FIELD_NEEDS_PORTS_ICMP, /* tp_src and tp_dst stand for ICMP's type and code too */
 	FIELD_NEEDS_ICMP,
 	FIELD_NEEDS_ICMPV6,
+	FIELD_NEEDS_ANY_ICMP,   /* ovs-ofctl prints icmp_type for ICMPv6 too */
 	FIELD_NEEDS_ND,         /* ICMPv6 type 135 or 136, code 0 */
 	FIELD_NEEDS_ND_SOLICIT, /* type 135 */
 	FIELD_NEEDS_ND_ADVERT,  /* type 136 */

@@ -176,13 +176,24 @@ int match_parser_put(struct match_parser *parser, struct span key, struct span v
 
 bool match_needs_hold(const struct match *match, enum field_needs needs)
 {
-	struct flow_key key = match->value, looked_at = {0};
+	struct flow_key looked_at = {0};
 
-	key.nw_frag = 0;
-	return field_needs_hold(needs, &key, &looked_at) &&
+	return field_needs_hold(needs, &match->value, &looked_at) &&
 	       (looked_at.dl_type & ~match->mask.dl_type) == 0 &&
 	       (looked_at.nw_proto & ~match->mask.nw_proto) == 0 &&
 	       (looked_at.tp_src & ~match->mask.tp_src) == 0;
+}
+
+int match_refuse_needs(const struct match *match, const char *what, enum field_needs needs,
+		       struct error *err)
+{
+	struct match first = *match;
+
+	first.value.nw_frag &= (uint8_t)~FLOW_FRAG_LATER;
+	if (match_needs_hold(&first, needs))
+		return error_set(err, EINVAL, "%s: later fragments do not have it", what);
+	return error_set(err, EINVAL, "%s needs %s in the same rule", what,
+			 field_needs_text(needs));
 }
 
 int match_parser_finish(const struct match_parser *parser, struct error *err)
@@ -191,8 +202,7 @@ int match_parser_finish(const struct match_parser *parser, struct error *err)
 		const struct field_name *name = parser->named[i];
 
 		if (!match_needs_hold(&parser->match, name->needs))
-			return error_set(err, EINVAL, "%s needs %s in the same rule", name->name,
-					 field_needs_text(name->needs));
+			return match_refuse_needs(&parser->match, name->name, name->needs, err);
 	}
 	return 0;
 }
@@ -291,10 +301,9 @@ static bool put_protocol_word(const struct match_printer *p)
 	const struct match *match = p->match;
 	uint8_t proto = match->mask.nw_proto == UINT8_MAX ? match->value.nw_proto : 0;
 
-	if (match->mask.dl_type != UINT16_MAX)
-		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(protocol_words); i++) {
-		if (match->value.dl_type != htons(protocol_words[i].dl_type) ||
+		if (match->mask.dl_type != UINT16_MAX ||
+		    match->value.dl_type != htons(protocol_words[i].dl_type) ||
 		    (protocol_words[i].nw_proto && protocol_words[i].nw_proto != proto))
 			continue;
 		put_comma(p->out, p->start);

@@ -58,9 +58,13 @@ int match_parser_put(struct match_parser *parser, struct span key, struct span v
 /* Checks the prerequisites of all fields. Returns 0 or -EINVAL. */
 int match_parser_finish(const struct match_parser *parser, struct error *err) WARN_UNUSED;
 
-/* Does the match make sure that each of its packets is what `needs` says? (Fragments aside: whether
- * nw_frag=later and tp_src make sense together is their author's business.) */
+/* Does the match make sure that each of its packets is what `needs` says? Of fragments it is enough
+ * that it does not ask for later ones, which have no L4 header. */
 bool match_needs_hold(const struct match *match, enum field_needs needs);
+
+/* Says in `err` what the match lacks for `what`. Returns -EINVAL. */
+int match_refuse_needs(const struct match *match, const char *what, enum field_needs needs,
+		       struct error *err) WARN_UNUSED;
 
 /* Offers the words that a match may hold. */
 void match_offer_words(struct suggest *s);

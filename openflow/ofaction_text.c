@@ -143,6 +143,7 @@ static int parse_destination(struct parser *p, struct span text, const struct fi
 	const struct field_name *name = field_lookup(text.p, text.length);
 	char word[SPAN_TEXT_SIZE], hint[SPAN_TEXT_SIZE + 32];
 	const struct field *field;
+	enum field_needs needs;
 	struct suggest s;
 
 	if (!name) {
@@ -154,12 +155,11 @@ static int parse_destination(struct parser *p, struct span text, const struct fi
 	field = field_get(name->id);
 	if (!field->is_writable)
 		return error_set(p->err, EINVAL, "%s cannot be set", name->name);
-	if (!match_needs_hold(p->match, name->needs))
-		return error_set(p->err, EINVAL, "setting %s needs a match on %s", name->name,
-				 field_needs_text(name->needs));
-	if (!match_needs_hold(p->match, field->needs))
-		return error_set(p->err, EINVAL, "setting %s needs a match on %s", name->name,
-				 field_needs_text(field->needs));
+	needs = match_needs_hold(p->match, name->needs) ? field->needs : name->needs;
+	if (!match_needs_hold(p->match, needs))
+		return error_prefix(p->err,
+				    match_refuse_needs(p->match, name->name, needs, p->err),
+				    "set_field");
 	if (!p->has_tag && (name->id == FIELD_VLAN_VID || name->id == FIELD_VLAN_PCP))
 		return error_set(p->err, EINVAL,
 				 "setting %s needs a tag: match on dl_vlan, or push_vlan first",
@@ -189,6 +189,7 @@ static int split_arrow(struct parser *p, const struct word *word, struct span ar
 static int parse_set_field(struct parser *p, const struct word *word, const struct scan_action *in)
 {
 	const struct field_name *name;
+	const struct field *field;
 	struct span value, target;
 	struct field_value bits;
 	uint64_t vid;
@@ -205,7 +206,8 @@ static int parse_set_field(struct parser *p, const struct word *word, const stru
 					    .mask = {0x0f, 0xff}};
 		return append_set(p, name->id, &bits);
 	}
-	ret = field_text_parse(field_get(name->id), value, true, p->names, &bits, p->err);
+	field = field_get(name->id);
+	ret = field_text_parse(field, value, field->is_maskable, p->names, &bits, p->err);
 	return ret ? error_prefix(p->err, ret, "%s", word->name)
 		   : append_set(p, name->id, &bits);
 }
@@ -410,38 +412,69 @@ static const char *mod_word(enum field_id id)
 	return NULL;
 }
 
-/* The name under which set_field takes the field in a rule with `match`. */
+/* The name under which set_field and load take the field in a rule with `match`. */
 static const char *set_field_name(enum field_id id, const struct match *match)
 {
 	static const char *const ports[][3] = {{"tcp_src", "udp_src", "sctp_src"},
 					       {"tcp_dst", "udp_dst", "sctp_dst"}};
+	uint8_t proto = match->value.nw_proto;
 
-	if (id != FIELD_TP_SRC && id != FIELD_TP_DST)
+	switch (id) {
+	case FIELD_VLAN_VID:
+		return "vlan_vid";
+	case FIELD_VLAN_PCP:
+		return "vlan_pcp";
+	case FIELD_TP_SRC:
+	case FIELD_TP_DST:
+		return ports[id == FIELD_TP_DST][proto == 17 ? 1 : proto == 132 ? 2 : 0];
+	default:
 		return field_get(id)->name;
-	return ports[id == FIELD_TP_DST][match->value.nw_proto == 17	? 1
-					 : match->value.nw_proto == 132 ? 2
-									: 0];
+	}
+}
+
+/* A part of a field of at most 4 bytes that takes no mask: load:VALUE->NAME[FIRST..LAST] */
+static void format_load(const struct field *field, const struct field_value *bits, const char *name,
+			struct strbuf *out)
+{
+	uint32_t value = 0, mask = 0;
+	int first, last;
+
+	for (size_t i = 0; i < field->n_bytes; i++) {
+		value = value << 8 | bits->value[i];
+		mask = mask << 8 | bits->mask[i];
+	}
+	first = __builtin_ctz(mask);
+	last = 31 - __builtin_clz(mask);
+	strbuf_printf(out, "load:0x%x->%s[%d", value >> first, name, first);
+	if (last > first)
+		strbuf_printf(out, "..%d", last);
+	strbuf_putc(out, ']');
 }
 
 static void format_set(const struct ofaction *action, const struct match *match,
 		       const struct ofport_names *names, struct strbuf *out)
 {
 	const struct field *field = field_get(action->field);
+	const char *name = set_field_name(action->field, match);
 	const char *word = mod_word(action->field);
-	struct field_value bits;
 	uint8_t exact[FIELD_BYTES_MAX];
+	struct field_value bits;
 	bool is_exact;
 
 	memcpy(bits.value, action->set.value, sizeof(bits.value));
 	memcpy(bits.mask, action->set.mask, sizeof(bits.mask));
 	field_get_exact(field, exact);
 	is_exact = memcmp(exact, bits.mask, field->n_bytes) == 0;
+	if (!is_exact && !field->is_maskable) {
+		format_load(field, &bits, name, out);
+		return;
+	}
 	strbuf_puts(out, word && is_exact ? word : "set_field");
 	strbuf_putc(out, ':');
 	field_text_format(field, &bits, names, out);
 	if (!word || !is_exact) {
 		strbuf_puts(out, "->");
-		strbuf_puts(out, set_field_name(action->field, match));
+		strbuf_puts(out, name);
 	}
 }
 

@@ -5,9 +5,10 @@
  * The syntax is ovs-ofctl's, see vswitch-flows(7); a new action is a row of the table in the .c
  * file. Different words can mean one action: mod_tp_dst:80, set_field:80->tcp_dst and
  * load:0x50->NXM_OF_TCP_DST[] are all OFACTION_SET_FIELD, and are printed as the first of these
- * that can say it. mod_* and dec_ttl may stand in a rule whose match does not ensure that packets
- * have the field (others are left as they are); set_field and load may not. All as in Open
- * vSwitch.
+ * that can say it. A part of a field is set_field:VALUE/MASK->FIELD where OpenFlow has masks for
+ * the field, load:VALUE->FIELD[FIRST..LAST] where it has not: so a mask is one run of bits there.
+ * mod_* and dec_ttl may stand in a rule whose match does not ensure that packets have the field
+ * (others are left as they are); set_field and load may not. All as in Open vSwitch.
  *
  * Thread-safety: pure functions, and the callbacks of ofport_names.
  */

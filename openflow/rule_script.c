@@ -32,19 +32,28 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Cuts the comment and the blanks at both ends off. */
-static struct span line_trim(struct span line)
+/* How much of the line stands ahead of a comment; a # in quotes starts none. */
+static size_t comment_find(struct span line)
 {
 	bool quoted = false;
 
+	if (!memchr(line.p, '#', line.length))
+		return line.length;
 	for (size_t i = 0; i < line.length; i++) {
 		if (quoted && line.p[i] == '\\')
 			i++;
 		else if (line.p[i] == '"')
 			quoted = !quoted;
 		else if (line.p[i] == '#' && !quoted)
-			line.length = i;
+			return i;
 	}
+	return line.length;
+}
+
+/* Cuts the comment and the blanks at both ends off. */
+static struct span line_trim(struct span line)
+{
+	line.length = comment_find(line);
 	while (line.length > 0 && is_blank(line.p[line.length - 1]))
 		line.length--;
 	while (line.length > 0 && is_blank(line.p[0])) {

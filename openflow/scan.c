@@ -7,6 +7,8 @@
 
 bool span_equals_nocase(struct span span, const char *word)
 {
+	if (span.length > 0 && (span.p[0] | 0x20) != (word[0] | 0x20))
+		return false;
 	return strlen(word) == span.length && strncasecmp(span.p, word, span.length) == 0;
 }
 
@@ -34,9 +36,27 @@ const char *span_text(struct span span, char buf[SPAN_TEXT_SIZE])
 	return buf;
 }
 
-static bool is_separator(char c)
+/* What a character may mean, one bit each. */
+#define CLASS_SEPARATOR 1
+#define CLASS_QUOTE 2
+#define CLASS_EQUALS 4    /* ends a key */
+#define CLASS_NAME_END 8  /* ends an action's name */
+#define CLASS_PARENTHESIS 16
+
+static const uint8_t classes[256] = {
+	[' '] = CLASS_SEPARATOR,
+	[','] = CLASS_SEPARATOR,
+	['\t'] = CLASS_SEPARATOR,
+	['"'] = CLASS_QUOTE,
+	['='] = CLASS_EQUALS | CLASS_NAME_END,
+	[':'] = CLASS_NAME_END,
+	['('] = CLASS_NAME_END | CLASS_PARENTHESIS,
+	[')'] = CLASS_PARENTHESIS,
+};
+
+static uint8_t class_get(char c)
 {
-	return c == ',' || c == ' ' || c == '\t';
+	return classes[(unsigned char)c];
 }
 
 static void span_advance(struct span *span, size_t n)
@@ -47,7 +67,7 @@ static void span_advance(struct span *span, size_t n)
 
 static void skip_separators(struct span *rest)
 {
-	while (rest->length > 0 && is_separator(rest->p[0]))
+	while (rest->length > 0 && class_get(rest->p[0]) == CLASS_SEPARATOR)
 		span_advance(rest, 1);
 }
 
@@ -64,26 +84,34 @@ static size_t quoted_length(struct span text)
 	return text.length;
 }
 
-/* Takes a word off `rest`: up to a separator or one of `stops`, quotes and (if `nests`) parentheses
- * kept whole. */
-static struct span take_word(struct span *rest, const char *stops, bool nests)
+/* Takes a word off `rest`: up to a separator or a character of the classes `stops`, quotes and, if
+ * `nests`, parentheses kept whole. */
+static struct span take_word(struct span *rest, uint8_t stops, bool nests)
 {
-	struct span word = {rest->p, 0};
-	size_t depth = 0;
+	const uint8_t ends = CLASS_SEPARATOR | stops;
+	const uint8_t special = ends | CLASS_QUOTE | (nests ? CLASS_PARENTHESIS : 0);
+	struct span word = *rest;
+	size_t i = 0, depth = 0;
 
-	while (rest->length > 0) {
-		char c = rest->p[0];
-		size_t n = c == '"' ? quoted_length(*rest) : 1;
+	while (i < rest->length) {
+		uint8_t class = class_get(rest->p[i]) & special;
 
-		if (depth == 0 && (is_separator(c) || (c && strchr(stops, c))))
+		if (!class) {
+			i++;
+		} else if (class & CLASS_QUOTE) {
+			i += quoted_length((struct span){rest->p + i, rest->length - i});
+		} else if (depth == 0 && class & ends) {
 			break;
-		if (nests && c == '(')
-			depth++;
-		else if (nests && c == ')' && depth > 0)
-			depth--;
-		span_advance(rest, n);
-		word.length += n;
+		} else {
+			if (rest->p[i] == '(')
+				depth++;
+			else if (rest->p[i] == ')' && depth > 0)
+				depth--;
+			i++;
+		}
 	}
+	word.length = i;
+	span_advance(rest, i);
 	return word;
 }
 
@@ -93,10 +121,10 @@ bool scan_pair(struct span *rest, struct span *key, struct span *value)
 	skip_separators(rest);
 	if (rest->length == 0)
 		return false;
-	*key = take_word(rest, "=", false);
+	*key = take_word(rest, CLASS_EQUALS, false);
 	if (rest->length > 0 && rest->p[0] == '=') {
 		span_advance(rest, 1);
-		*value = take_word(rest, "", false);
+		*value = take_word(rest, 0, false);
 	}
 	return true;
 }
@@ -108,15 +136,15 @@ int scan_action(struct span *rest, struct scan_action *action)
 	skip_separators(rest);
 	if (rest->length == 0)
 		return 0;
-	action->name = take_word(rest, ":=(", false);
+	action->name = take_word(rest, CLASS_NAME_END, false);
 	if (rest->length == 0)
 		return 1;
 	if (rest->p[0] == ':' || rest->p[0] == '=') {
 		span_advance(rest, 1);
-		action->arg = take_word(rest, "", true);
+		action->arg = take_word(rest, 0, true);
 	} else if (rest->p[0] == '(') {
 		action->is_parenthesised = true;
-		action->arg = take_word(rest, "", true);
+		action->arg = take_word(rest, 0, true);
 		if (action->arg.p[action->arg.length - 1] != ')')
 			return -1;
 		span_advance(&action->arg, 1);

@@ -27,6 +27,8 @@ struct span {
 
 static inline bool span_equals(struct span span, const char *word)
 {
+	if (span.length > 0 && span.p[0] != word[0])
+		return false;
 	return strlen(word) == span.length && memcmp(span.p, word, span.length) == 0;
 }
 

@@ -44,8 +44,8 @@ cleanup()
 		wait "$daemon_pid" 2>/dev/null
 	fi
 	if [ "$status" -ne 0 ] && [ "$status" -ne 77 ] && [ -f "$work/vswitchd.log" ]; then
-		echo "--- the daemon's log (last 50 lines)"
-		tail -n 50 "$work/vswitchd.log"
+		echo "--- the daemon's log (last 100 lines)"
+		tail -n 100 "$work/vswitchd.log"
 	fi
 	rm -rf "$work"
 	exit "$status"
@@ -189,6 +189,12 @@ not_ok()
 {
 	failed=$((failed + 1))
 	echo "not ok - $*"
+	if [ -n "$daemon_pid" ] && daemon_is_gone "$daemon_pid"; then
+		wait "$daemon_pid"
+		echo "  vswitchd has died, exit status $?"
+		daemon_pid=
+		exit 1
+	fi
 }
 
 # check WHAT COMMAND...: it succeeds

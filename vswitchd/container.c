@@ -92,10 +92,14 @@ static void format_alias(const char *bridge, const char *netns, char alias[ALIAS
 	snprintf(alias, ALIAS_SIZE, "vswitch container %s on %s", netns_format(netns), bridge);
 }
 
-/* A locally administered unicast address that is the same each time. */
-static void make_mac(const char *bridge, const char *netns, uint8_t mac[NETLINK_MAC_SIZE])
+/*
+ * A locally administered unicast address that is the same each time. It goes with the first IP
+ * address, so that neighbours who remember it are right even when the container was made anew.
+ */
+static void make_mac(const struct container_config *config, uint8_t mac[NETLINK_MAC_SIZE])
 {
-	uint64_t hash = hash_name(bridge, netns_format(netns), 1);
+	const char *of = config->n_addresses ? config->addresses[0] : netns_format(config->netns);
+	uint64_t hash = hash_name(config->bridge, of, 1);
 
 	for (int i = 0; i < NETLINK_MAC_SIZE; i++)
 		mac[i] = (uint8_t)(hash >> (8 * i));
@@ -288,8 +292,9 @@ static int configure_inside_end(struct attachment *a, struct error *e)
 		rtnl_link_set_name(change, a->ifname);
 	}
 	mac = rtnl_link_get_addr(now);
-	if (!mac || nl_addr_get_len(mac) != NETLINK_MAC_SIZE ||
-	    memcmp(nl_addr_get_binary_addr(mac), a->mac, NETLINK_MAC_SIZE) != 0)
+	/* one of our own making stays what it was made */
+	if (a->config->mac && (!mac || nl_addr_get_len(mac) != NETLINK_MAC_SIZE ||
+	    memcmp(nl_addr_get_binary_addr(mac), a->mac, NETLINK_MAC_SIZE) != 0))
 		netlink_set_mac(change, a->mac);
 	if (a->config->mtu)
 		rtnl_link_set_mtu(change, a->config->mtu);
@@ -413,7 +418,7 @@ int container_attach(const struct container_config *config, char name[IFNAMSIZ],
 	if (config->mac)
 		err = netlink_parse_mac(config->mac, a.mac, e);
 	else
-		make_mac(config->bridge, config->netns, a.mac);
+		make_mac(config, a.mac);
 	if (err)
 		return err;
 

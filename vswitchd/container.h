@@ -46,7 +46,8 @@ struct container_config {
 	const char *bridge; /* name of the bridge, goes into the host's interface name */
 	const char *netns; /* NAME, /PATH or PID, see above */
 	const char *ifname; /* its name inside; NULL: "eth0" */
-	const char *mac; /* inside, "02:00:5e:00:53:01"; NULL: made from bridge and netns */
+	const char *mac; /* inside, "02:00:5e:00:53:01"; NULL: made from bridge and the first
+			  * address (or netns), once */
 	const char *const *addresses; /* "192.0.2.1/24", "2001:db8::1/64"; no length: /32, /128 */
 	size_t n_addresses; /* of either family, any number */
 	const char *const *gateways; /* next hop of the default route, at most one a family */

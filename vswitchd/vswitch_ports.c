@@ -210,9 +210,9 @@ struct vswitch_port *vswitch_get_port(const struct vswitch *vs, const char *name
 struct vswitch_port *vswitch_insert_port(struct vswitch *vs, const char *bridge, const char *name,
 					 bool is_local)
 {
+	size_t at = port_search(vs, name);
 	struct vswitch_port **ports = realloc(vs->ports, (vs->n_ports + 1) * sizeof(*ports));
 	struct vswitch_port *port = calloc(1, sizeof(*port));
-	size_t at = port_search(vs, name);
 
 	if (ports)
 		vs->ports = ports;
@@ -395,6 +395,7 @@ int vswitch_set_port(struct vswitch *vs, struct vswitch_port *port,
 {
 	struct bridge_port_config bridge_port;
 	struct error ignored = ERROR_INIT;
+	struct port *driver;
 	int err = 0;
 
 	if (!port->port_no) {
@@ -404,6 +405,10 @@ int vswitch_set_port(struct vswitch *vs, struct vswitch_port *port,
 	}
 	if (config->container)
 		err = vswitch_attach_container(config_bridge, config, e);
+	/* the container may have another MTU now; a device that vanished is the timer's business */
+	driver = datapath_get_port(vs->dp, port->port_no);
+	if (!err && driver && driver->class->refresh)
+		(void)!driver->class->refresh(driver);
 	if (!err && driver_options_differ(old, config)) {
 		err = set_running(vs, port, config, e);
 		if (err == -EOPNOTSUPP) {

@@ -91,6 +91,7 @@ class Process:
                 ["setpriv", "--pdeathsig", "KILL", *command], env=dict(ENV, **settings),
                 stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.PIPE)
         self.pid = self.child.pid
+        self.frozen = False
 
     def tail(self):
         with open(self.log, errors="replace") as log:
@@ -108,8 +109,15 @@ class Process:
                 return text in log.read() or not self.check()
         wait_for(f"{self.name}: '{text}' in its output", seen, timeout)
 
+    def freeze(self, frozen):
+        """Stop the process as it is, or let it go on."""
+        if self.child.poll() is None and frozen != self.frozen:
+            os.kill(self.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+            self.frozen = frozen
+
     def stop(self, timeout=10.0):
         if self.child.poll() is None:
+            self.freeze(False)
             self.child.terminate()
             try:
                 self.child.wait(timeout)
@@ -142,6 +150,7 @@ class Lab:
         self.tools = tools
         self.generator_core, self.core = cores
         self.stack = contextlib.ExitStack()
+        self.processes = []
 
     def __enter__(self):
         Lab.serial += 1
@@ -205,8 +214,15 @@ class Lab:
             command = ["taskset", "-c", str(self.core), *command]
         process = Process(name, self.within(self.inside, command), settings or {},
                           os.path.join(self.dir, f"{name}.log"))
+        self.processes.append(process)
         self.stack.callback(process.stop)
         return process
+
+    def freeze(self, frozen):
+        """Freeze or unfreeze all processes started here, so that several labs can stand side by side
+        and only one of them runs."""
+        for process in self.processes:
+            process.freeze(frozen)
 
     def mac(self, device):
         """Hardware address of a device outside."""

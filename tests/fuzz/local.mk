@@ -36,3 +36,6 @@ tests_fuzz_fuzz_packet_LDADD = $(fuzz_ldadd)
 fuzz_tests += tests/fuzz/fuzz_vnet_hdr
 tests_fuzz_fuzz_vnet_hdr_SOURCES = tests/fuzz/fuzz_vnet_hdr.c $(fuzz_driver)
 tests_fuzz_fuzz_vnet_hdr_LDADD = $(fuzz_ldadd)
+fuzz_tests += tests/fuzz/fuzz_rule_text
+tests_fuzz_fuzz_rule_text_SOURCES = tests/fuzz/fuzz_rule_text.c $(fuzz_driver)
+tests_fuzz_fuzz_rule_text_LDADD = $(fuzz_ldadd)

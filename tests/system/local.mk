@@ -5,6 +5,8 @@ system_tests +=
 
 # what tests in C share
 bed = tests/system/bed.c tests/system/bed.h
+traffic = tests/system/traffic.c tests/system/traffic.h tests/unit/frames.c \
+	tests/unit/frames.h $(bed)
 
 system_tests += tests/system/test_afxdp.sh
 check_PROGRAMS += tests/system/afxdp
@@ -12,4 +14,14 @@ tests_system_afxdp_SOURCES = tests/system/afxdp.c $(bed)
 
 system_tests += tests/system/test_tap.sh
 check_PROGRAMS += tests/system/tap
-tests_system_tap_SOURCES = tests/system/tap.c tests/unit/frames.c tests/unit/frames.h $(bed)
+tests_system_tap_SOURCES = tests/system/tap.c $(traffic)
+
+system_tests += tests/system/test_xdp_parse.sh
+check_PROGRAMS += tests/system/xdp_parse
+tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
+	tests/unit/packets.h $(bed)
+
+system_tests += tests/system/test_packet.sh
+check_PROGRAMS += tests/system/packet
+tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
+system_tests += tests/system/containers.sh tests/system/quickstart.sh

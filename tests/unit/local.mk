@@ -39,6 +39,10 @@ tests_unit_test_offload_SOURCES = tests/unit/test_offload.c $(frames)
 unit_tests += tests/unit/test_action
 tests_unit_test_action_SOURCES = tests/unit/test_action.c $(frames)
 
+unit_tests += tests/unit/test_flow_parse
+tests_unit_test_flow_parse_SOURCES = tests/unit/test_flow_parse.c tests/unit/packets.c \
+	tests/unit/packets.h
+
 unit_tests += tests/unit/test_port_mem
 tests_unit_test_port_mem_SOURCES = tests/unit/test_port_mem.c
 unit_tests += tests/unit/test_flow_cache
@@ -54,6 +58,14 @@ tests_unit_test_rule_text_SOURCES = tests/unit/test_rule_text.c tests/unit/rule_
 
 unit_tests += tests/unit/test_vnet_hdr
 tests_unit_test_vnet_hdr_SOURCES = tests/unit/test_vnet_hdr.c $(frames)
+unit_tests += tests/unit/test_rule_script
+tests_unit_test_rule_script_SOURCES = tests/unit/test_rule_script.c
+
+unit_tests += tests/unit/test_match_text
+tests_unit_test_match_text_SOURCES = tests/unit/test_match_text.c tests/unit/rule_random.h
+
+unit_tests += tests/unit/test_ovs_syntax
+tests_unit_test_ovs_syntax_SOURCES = tests/unit/test_ovs_syntax.c tests/unit/rule_random.h
 
 EXTRA_DIST += tests/unit/test.h
 

@@ -75,6 +75,22 @@ static inline void rule_random_value(struct rule_random *r, const struct field *
 		value[i] &= (uint8_t)(field->max >> 8 * (field->n_bytes - 1 - i));
 }
 
+/* One run of bits of a field of at most 4 bytes, as load sets them; never none. */
+static inline void rule_random_run(struct rule_random *r, const struct field *field, uint8_t *mask)
+{
+	uint32_t low = (uint32_t)__builtin_ctz(field->max);
+	uint32_t n = 32 - (uint32_t)__builtin_clz(field->max) - low;
+	uint32_t first = rule_random_next(r, n), length = 1 + rule_random_next(r, n - first);
+	uint32_t bits = (length == 32 ? UINT32_MAX : (1u << length) - 1) << (first + low);
+
+	if (length == n) {
+		field_get_exact(field, mask);
+		return;
+	}
+	for (int i = field->n_bytes - 1; i >= 0; i--, bits >>= 8)
+		mask[i] = (uint8_t)bits;
+}
+
 /* Puts a field into the match, value and mask as above. */
 static inline void rule_random_put(struct rule_random *r, struct match *match, enum field_id id)
 {
@@ -145,6 +161,9 @@ static inline void rule_random_match(struct rule_random *r, struct match *match)
 		    (id >= FIELD_VLAN_TCI && id <= FIELD_VLAN_PCP) || rule_random_next(r, 3) ||
 		    !match_needs_hold(match, field_get(id)->needs))
 			continue;
+		/* later fragments have no ICMPv6 type */
+		if (id == FIELD_IP_FRAG && match->mask.tp_src)
+			continue;
 		/* the place may be another field's already; code 0 is what ND asks for */
 		field_get_exact(field_get(id), exact);
 		field_spread(field_get(id), exact, &bits.mask);
@@ -189,7 +208,10 @@ static inline void rule_random_action(struct rule_random *r, const struct match 
 		action->type = OFACTION_SET_FIELD;
 		action->field = (uint8_t)id;
 		rule_random_value(r, field, action->set.value);
-		rule_random_mask(r, field, action->set.mask);
+		if (field->is_maskable || rule_random_next(r, 2))
+			rule_random_mask(r, field, action->set.mask);
+		else
+			rule_random_run(r, field, action->set.mask);
 		for (int i = 0; i < field->n_bytes; i++)
 			action->set.value[i] &= action->set.mask[i];
 		return;

@@ -444,7 +444,22 @@ static void test_defaults_then_changes(void **state UNUSED)
 	rtnl_link_put(link);
 	assert_string_equal(mac, again);
 
-	/* and everything can be put right in place */
+	/* nor does it change with the address while it lives */
+	c.addresses = both_families;
+	c.n_addresses = 1;
+	assert_int_equal(attach(&c, name), 0);
+	link = look_up("c1", "eth0");
+	nl_addr2str(rtnl_link_get_addr(link), again, sizeof(again));
+	rtnl_link_put(link);
+	assert_string_equal(mac, again);
+	assert_int_equal(container_detach("br0", "c1", NULL), 0);
+
+	/* one with an address has a MAC that goes with the address; and all can be put right */
+	assert_int_equal(attach(&c, name), 0);
+	link = look_up("c1", "eth0");
+	nl_addr2str(rtnl_link_get_addr(link), again, sizeof(again));
+	rtnl_link_put(link);
+	assert_string_not_equal(mac, again);
 	assert_int_equal(attach(&full, name), 0);
 	assert_false(exists("c1", "eth0"));
 	assert_full();

@@ -29,6 +29,7 @@ static void test_lookup(void **state UNUSED)
 	assert_null(lookup(""));
 	assert_null(lookup("zzz"));
 	assert_null(field_lookup("nw\0src", 6));
+	assert_null(field_lookup("nw_src\0""192.0.2.0", 16));
 	/* by length: what follows does not count */
 	assert_int_equal(field_lookup("nw_src=1", 6)->id, FIELD_IPV4_SRC);
 }

@@ -100,6 +100,7 @@ static const struct {
 	{"tcp,tcp_flags=0 actions=drop", NULL},
 	{"tcp,tcp_flags=0xf00 actions=drop", "tcp,tcp_flags=ns|[200]|[400]|[800] actions=drop"},
 	{"icmp,icmp_type=8,icmp_code=0 actions=drop", NULL},
+	{"icmp6,icmp_type=135 actions=drop", "icmp6,icmpv6_type=135 actions=drop"},
 	{"icmp,tp_src=8 actions=drop", "icmp,icmp_type=8 actions=drop"},
 	{"icmp6,icmpv6_type=135,icmpv6_code=0,nd_target=2001:db8::1,nd_sll=02:00:00:00:00:01 "
 	 "actions=drop",
@@ -144,7 +145,8 @@ static const struct {
 	{"tcp6 actions=load:0x50->NXM_OF_TCP_DST[],load:0x2->NXM_NX_IPV6_SRC[0..63],"
 	 "load:1->nw_ecn[0]",
 	 "tcp6 actions=mod_tp_dst:80,set_field:::2/::ffff:ffff:ffff:ffff->ipv6_src,"
-	 "set_field:0x1/0x1->nw_ecn"},
+	 "load:0x1->nw_ecn[0]"},
+	{"ip actions=load:3->NXM_OF_IP_TOS[2..4]", "ip actions=load:0x3->nw_tos[2..4]"},
 	{"ip actions=load:0xff->NXM_OF_IP_TOS[]", "ip actions=mod_nw_tos:252"},
 };
 
@@ -205,6 +207,7 @@ static const struct {
 	{"icmp6,nd_target=2001:db8::1 actions=drop", "nd_target needs icmp6,icmpv6_type=135"},
 	{"icmp6,icmpv6_type=136,nd_sll=02:00:00:00:00:01 actions=drop", "nd_sll needs"},
 	{"icmp6,icmpv6_type=135,icmpv6_code=1,nd_target=::1 actions=drop", "nd_target needs"},
+	{"tcp,nw_frag=later,tp_src=1 actions=drop", "tp_src: later fragments do not have it"},
 	{"tcp,udp actions=drop", "udp contradicts"},
 	{"ip,arp actions=drop", "arp contradicts"},
 	{"tcp,nw_proto=17 actions=drop", "nw_proto contradicts"},
@@ -262,14 +265,16 @@ static const struct {
 	{"actions=set_field:80", "is not set_field:VALUE->FIELD"},
 	{"actions=set_field:80->", "unknown field ''"},
 	{"actions=set_field:80->tcp_dts", "unknown field 'tcp_dts', did you mean 'tcp_dst'?"},
-	{"actions=set_field:80->tcp_dst", "setting tcp_dst needs a match on tcp or tcp6"},
-	{"udp actions=set_field:80->tcp_dst", "setting tcp_dst needs"},
-	{"arp actions=set_field:192.0.2.1->nw_src", "setting nw_src needs a match on ip"},
+	{"actions=set_field:80->tcp_dst", "set_field: tcp_dst needs tcp or tcp6 in the same rule"},
+	{"udp actions=set_field:80->tcp_dst", "tcp_dst needs tcp"},
+	{"tcp,nw_frag=later actions=set_field:80->tcp_dst", "later fragments do not have it"},
+	{"arp actions=set_field:192.0.2.1->nw_src", "nw_src needs ip in"},
 	{"tcp actions=set_field:*->tcp_dst", "no bits"},
+	{"ip actions=set_field:1/1->nw_ecn", "nw_ecn takes no mask"},
 	{"tcp actions=set_field:17->nw_proto", "nw_proto cannot be set"},
 	{"actions=set_field:5->vlan_vid", "needs a tag"},
 	{"dl_vlan=5 actions=strip_vlan,set_field:5->vlan_vid", "needs a tag"},
-	{"actions=load:5->NXM_OF_TCP_DST", "setting NXM_OF_TCP_DST needs"},
+	{"actions=load:5->NXM_OF_TCP_DST", "NXM_OF_TCP_DST needs"},
 	{"tcp actions=load:5->NXM_OF_TCP_DST", "needs bits of a field"},
 	{"tcp actions=load:5->NXM_OF_TCP_DST[8..7]", "needs bits of a field"},
 	{"tcp actions=load:5->NXM_OF_TCP_DST[16]", "needs bits of a field"},
