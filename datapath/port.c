@@ -98,6 +98,56 @@ int port_config_get_bool(const struct port_class *class, const struct port_confi
 	return 0;
 }
 
+static void free_options(struct port_option *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free((char *)(uintptr_t)options[i].key);
+		free((char *)(uintptr_t)options[i].value);
+	}
+	free(options);
+}
+
+int port_set_options(struct port *port, const struct port_config *config)
+{
+	struct port_option *options = calloc(config->n_options + 1, sizeof(*options));
+
+	if (!options)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_options; i++) {
+		options[i].key = strdup(config->options[i].key);
+		options[i].value = strdup(config->options[i].value);
+		if (!options[i].key || !options[i].value) {
+			free_options(options, i + 1);
+			return -ENOMEM;
+		}
+	}
+	free_options(port->options, port->n_options);
+	port->options = options;
+	port->n_options = config->n_options;
+	return 0;
+}
+
+int port_check_changes(const struct port *port, const struct port_config *config,
+		       const char *const *keys, struct error *err)
+{
+	const struct port_config now = {.options = port->options, .n_options = port->n_options};
+
+	for (const struct port_option_def *def = port->class->options; def && def->name; def++) {
+		const char *old = port_config_get(port->class, &now, def->name);
+		const char *new = port_config_get(port->class, config, def->name);
+		const char *const *key = keys;
+
+		if ((!old && !new) || (old && new && !strcmp(old, new)))
+			continue;
+		while (*key && strcmp(*key, def->name))
+			key++;
+		if (!*key)
+			return error_set(err, EOPNOTSUPP, "%s= cannot be changed on a running port",
+					 def->name);
+	}
+	return 0;
+}
+
 int port_init(struct port *port, const struct port_class *class, struct datapath *dp,
 	      const struct port_config *config)
 {
@@ -108,16 +158,23 @@ int port_init(struct port *port, const struct port_class *class, struct datapath
 	port->dp = dp;
 	strncpy(port->name, config->name, sizeof(port->name) - 1);
 	port->link_up = true;
-	port->counters = aligned_alloc(CACHE_LINE, size);
-	if (!port->counters)
+	if (port_set_options(port, config))
 		return -ENOMEM;
+	port->counters = aligned_alloc(CACHE_LINE, size);
+	if (!port->counters) {
+		free_options(port->options, port->n_options);
+		return -ENOMEM;
+	}
 	memset(port->counters, 0, size);
 	return 0;
 }
 
 void port_uninit(struct port *port)
 {
+	free_options(port->options, port->n_options);
 	free(port->counters);
+	port->options = NULL;
+	port->n_options = 0;
 	port->counters = NULL;
 }
 

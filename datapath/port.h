@@ -117,6 +117,8 @@ struct port {
 	struct port_txq *txqs[PORT_QUEUES_MAX];
 	struct port_caps caps;
 	bool link_up; /* relaxed atomic, see port_get_link() */
+	struct port_option *options; /* those given when it was opened or last set; owned copies */
+	size_t n_options;
 	struct port_counters *counters; /* one for each worker, and one last for the control
 					 * thread */
 	uint64_t kernel_drops[DROP_N_REASONS]; /* of stage KERNEL; written by get_stats() only */
@@ -179,8 +181,9 @@ struct port_class {
 	/* Tells the port's state by name and value. Control thread. NULL: nothing to tell. */
 	void (*get_status)(const struct port *port, port_status_cb *cb, void *aux);
 
-	/* Changes options of a running port. Control thread. -EOPNOTSUPP or NULL: close and open
-	 * anew. */
+	/* Changes a running port to what `config` says: all options that the port is to have,
+	 * those that stay as well. Control thread. -EOPNOTSUPP, or NULL: close and open anew.
+	 */
 	int (*set)(struct port *port, const struct port_config *config, struct error *err);
 };
 
@@ -211,6 +214,13 @@ int port_config_get_bool(const struct port_class *class, const struct port_confi
  * -ENOMEM. */
 int port_init(struct port *port, const struct port_class *class, struct datapath *dp,
 	      const struct port_config *config) WARN_UNUSED;
+/* For drivers' set(): refuses with -EOPNOTSUPP when an option changes that is not among `keys`
+ * (NULL-terminated). Returns 0, or a negative errno with `err` set. */
+int port_check_changes(const struct port *port, const struct port_config *config,
+		       const char *const *keys, struct error *err) WARN_UNUSED;
+/* For drivers' set(), when it has succeeded: remembers the options. Returns 0, -ENOMEM. */
+int port_set_options(struct port *port, const struct port_config *config) WARN_UNUSED;
+
 /* For drivers' close(): frees what port_init() allocated. */
 void port_uninit(struct port *port);
 

@@ -477,20 +477,20 @@ static int mem_open(struct datapath *dp, const struct port_config *config, struc
 /* Changes what is replayed; anything else needs a new port. */
 static int mem_set(struct port *port, const struct port_config *config, struct error *err)
 {
+	static const char *const keys[] = {"rx", "loop", "rate", NULL};
 	struct mem_port *mp = mem_port_from(port);
 	struct mem_source *old = mp->source, *source;
 	int ret;
 
-	for (size_t i = 0; i < config->n_options; i++) {
-		const char *key = config->options[i].key;
-
-		if (strcmp(key, "rx") && strcmp(key, "loop") && strcmp(key, "rate"))
-			return error_set(err, EOPNOTSUPP, "%s= cannot be changed on a running port",
-					 key);
-	}
-	ret = source_create(mp, config, &source, err);
+	ret = port_check_changes(port, config, keys, err);
+	if (!ret)
+		ret = source_create(mp, config, &source, err);
 	if (ret)
 		return ret;
+	if (port_set_options(port, config)) {
+		source_destroy(source);
+		return error_set(err, ENOMEM, "no memory for the options");
+	}
 	source_publish(mp, source);
 	rcu_wait(); /* workers may be in the middle of the old one */
 	source_destroy(old);

@@ -367,22 +367,21 @@ static int internal_open(struct datapath *dp, const struct port_config *config, 
 
 static int tap_set(struct port *port, const struct port_config *config, struct error *err)
 {
+	static const char *const keys[] = {"mtu", "mac", NULL};
 	struct tap_port *tp = tap_port_from(port);
 	int ret;
 
-	for (size_t i = 0; i < config->n_options; i++) {
-		const char *key = config->options[i].key;
-
-		if (strcmp(key, "mtu") && strcmp(key, "mac"))
-			return error_set(err, EOPNOTSUPP, "%s= cannot be changed on a running port",
-					 key);
-	}
+	/* A new device would not be where its user has moved this one. */
 	if (tp->is_elsewhere)
-		return error_set(err, EOPNOTSUPP, "TAP device %s is in another network namespace",
+		return error_set(err, EBUSY, "TAP device %s is in another network namespace",
 				 port->name);
-	ret = set_link(tp, config, err);
+	ret = port_check_changes(port, config, keys, err);
 	if (!ret)
-		ret = tap_refresh(port);
+		ret = set_link(tp, config, err);
+	if (!ret && port_set_options(port, config))
+		ret = error_set(err, ENOMEM, "no memory for the options");
+	if (!ret && tap_refresh(port))
+		ret = error_set(err, ENODEV, "TAP device %s vanished", port->name);
 	return ret;
 }
 

@@ -133,7 +133,8 @@ static void test_kernel_drops(void **state UNUSED)
 		(void)!send(fd, frame, sizeof(frame), 0);
 	assert_int_equal(port->class->refresh(port), 0);
 	port_sum_counters(port, &sum);
-	assert_in_range(sum.drops[DROP_SOCKET_RX], 80, 90);
+	/* A few more or less: the host may have something to say of its own. */
+	assert_in_range(sum.drops[DROP_SOCKET_RX], 80, 100);
 	close(fd);
 	port->class->close(port);
 	assert_int_equal(bed_count_lent(dp), 0);
@@ -178,20 +179,27 @@ static void test_persist(void **state UNUSED)
 	bed_run("ip link del t0");
 }
 
+/* MTU and MAC change on the running port; all options are named, also those that stay. */
 static void test_set(void **state UNUSED)
 {
 	struct datapath *dp = bed_create_datapath(1, 0);
-	struct port *port = datapath_get_port(dp, bed_add_typed_port(dp, "tap", "t0", ""));
-	struct port_option option = {"mtu", "9000"};
-	const struct port_config config = {.name = "t0", .options = &option, .n_options = 1};
+	struct port *port =
+		datapath_get_port(dp, bed_add_typed_port(dp, "tap", "t0", "ip=198.51.100.1/24"));
+	struct port_option list[] = {{"ip", "198.51.100.1/24"}, {"mtu", "9000"}};
+	const struct port_config config = {.name = "t0", .options = list, .n_options = 2};
+	unsigned int ifindex = if_nametoindex("t0");
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(port->caps.max_len, 1518);
 	assert_int_equal(port->class->set(port, &config, &err), 0);
 	assert_int_equal(port->caps.max_len, 9018);
 	bed_run("ip link show dev t0 | grep -q 'mtu 9000'");
-	option = (struct port_option){"queues", "2"};
+	list[1] = (struct port_option){"queues", "2"};
 	assert_int_equal(port->class->set(port, &config, &err), -EOPNOTSUPP);
+	list[1] = (struct port_option){"mtu", "9000"};
+	list[0] = (struct port_option){"ip", "198.51.100.2/24"};
+	assert_int_equal(port->class->set(port, &config, &err), -EOPNOTSUPP);
+	assert_int_equal(if_nametoindex("t0"), ifindex);
 	traffic_remove_ports(dp, 1);
 }
 

@@ -477,6 +477,10 @@ static void test_set(void **state)
 	assert_int_equal(port->class->set(port, &config, &err), 0);
 	assert_int_equal(rx(lab, port, 0, packets, PACKET_BATCH_MAX), 2);
 	packet_free_batch(&lab->cache, packets, 2);
+	/* What stays is named as well; at its initial value it may be left out. */
+	assert_int_equal(port_set_options(port, &config), 0);
+	option = (struct port_option){"mtu", "1500"};
+	assert_int_equal(port->class->set(port, &config, &err), 0);
 	option = (struct port_option){"queues", "2"};
 	assert_int_equal(port->class->set(port, &config, &err), -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "queues"));
