@@ -9,6 +9,13 @@ vhost_libvhost_a_SOURCES = \
 	vhost/guest_fault.h \
 	vhost/guest_mem.c \
 	vhost/guest_mem.h \
+	vhost/inflight.c \
+	vhost/inflight.h \
 	vhost/vhost_fault.h \
 	vhost/vhost_proto.c \
-	vhost/vhost_proto.h
+	vhost/vhost_proto.h \
+	vhost/vring.c \
+	vhost/vring.h \
+	vhost/vring_packed.c \
+	vhost/vring_priv.h \
+	vhost/vring_split.c
