@@ -11,9 +11,15 @@ vhost_libvhost_a_SOURCES = \
 	vhost/guest_mem.h \
 	vhost/inflight.c \
 	vhost/inflight.h \
+	vhost/vhost_dev.c \
+	vhost/vhost_dev.h \
+	vhost/vhost_dev_priv.h \
 	vhost/vhost_fault.h \
+	vhost/vhost_msg.c \
+	vhost/vhost_msg.h \
 	vhost/vhost_proto.c \
 	vhost/vhost_proto.h \
+	vhost/vhost_request.c \
 	vhost/vring.c \
 	vhost/vring.h \
 	vhost/vring_packed.c \

@@ -101,3 +101,20 @@ unit_tests += tests/unit/test_differential
 tests_unit_test_differential_SOURCES = tests/unit/test_differential.c \
 	tests/unit/switch_model.c tests/unit/switch_model.h \
 	tests/unit/model_random.c tests/unit/model_random.h $(frames)
+vhost_driver = tests/unit/vhost_driver.c tests/unit/vhost_driver.h
+vhost_hostile = $(vhost_driver) tests/unit/vhost_hostile.c tests/unit/vhost_hostile.h
+
+unit_tests += tests/unit/test_vhost_ring
+tests_unit_test_vhost_ring_SOURCES = tests/unit/test_vhost_ring.c $(vhost_driver)
+
+unit_tests += tests/unit/test_vhost_dev
+tests_unit_test_vhost_dev_SOURCES = tests/unit/test_vhost_dev.c $(vhost_driver)
+
+unit_tests += tests/unit/test_vhost_migrate
+tests_unit_test_vhost_migrate_SOURCES = tests/unit/test_vhost_migrate.c $(vhost_driver)
+
+unit_tests += tests/unit/test_vhost_hostile
+tests_unit_test_vhost_hostile_SOURCES = tests/unit/test_vhost_hostile.c $(vhost_hostile)
+
+unit_tests += tests/unit/test_vhost_hostile_ring
+tests_unit_test_vhost_hostile_ring_SOURCES = tests/unit/test_vhost_hostile_ring.c $(vhost_hostile)
