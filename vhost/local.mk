@@ -20,6 +20,8 @@ vhost_libvhost_a_SOURCES = \
 	vhost/vhost_proto.c \
 	vhost/vhost_proto.h \
 	vhost/vhost_request.c \
+	vhost/vhost_socket.c \
+	vhost/vhost_socket.h \
 	vhost/vring.c \
 	vhost/vring.h \
 	vhost/vring_packed.c \

@@ -118,3 +118,6 @@ tests_unit_test_vhost_hostile_SOURCES = tests/unit/test_vhost_hostile.c $(vhost_
 
 unit_tests += tests/unit/test_vhost_hostile_ring
 tests_unit_test_vhost_hostile_ring_SOURCES = tests/unit/test_vhost_hostile_ring.c $(vhost_hostile)
+
+unit_tests += tests/unit/test_vhost_socket
+tests_unit_test_vhost_socket_SOURCES = tests/unit/test_vhost_socket.c $(vhost_driver)
