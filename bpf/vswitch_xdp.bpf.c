@@ -7,12 +7,14 @@
  * offsets from the record. Where there is no room for a record the frame goes without one, and
  * where no socket is (queue not taken, or the switch is starting or stopping) it goes to the host.
  *
- * Two programs of one text, of which the loader (xdp_prog.h) loads one:
+ * Three programs of one text, of which the loader (xdp_prog.h) loads one:
  *   vswitch_xdp_hints  asks the driver for RX hash, timestamp and VLAN tag through the metadata
  *                      kfuncs; must be bound to the device when loaded (BPF_F_XDP_DEV_BOUND_ONLY)
- *   vswitch_xdp        asks for nothing; for generic mode, the dispatcher and older kernels
+ *   vswitch_xdp        asks for nothing; for generic mode and older kernels
+ *   vswitch_xdp_bare   writes no record, it only redirects; for a dispatcher whose places are for
+ *                      programs that do not change the packet, which room for a record does
  *
- * Both are loaded with BPF_F_XDP_HAS_FRAGS where the kernel has multi-buffer: `data` to `data_end`
+ * They are loaded with BPF_F_XDP_HAS_FRAGS where the kernel has multi-buffer: `data` to `data_end`
  * is then the first buffer, which holds all headers that flow_parse.h looks at.
  */
 #include <linux/bpf.h>
@@ -98,6 +100,11 @@ static __always_inline void write_meta(struct xdp_meta *to, const struct xdp_met
 	to->timestamp = meta->timestamp;
 }
 
+static __always_inline int redirect(struct xdp_md *ctx)
+{
+	return (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
+}
+
 static __always_inline int run(struct xdp_md *ctx, bool hints)
 {
 	struct xdp_meta meta = {.magic = XDP_META_MAGIC}, *to;
@@ -121,7 +128,7 @@ static __always_inline int run(struct xdp_md *ctx, bool hints)
 	}
 	write_meta(to, &meta);
 redirect:
-	return (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
+	return redirect(ctx);
 }
 
 SEC("xdp")
@@ -134,6 +141,12 @@ SEC("xdp")
 int vswitch_xdp_hints(struct xdp_md *ctx)
 {
 	return run(ctx, true);
+}
+
+SEC("xdp")
+int vswitch_xdp_bare(struct xdp_md *ctx)
+{
+	return redirect(ctx);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

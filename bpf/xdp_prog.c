@@ -76,26 +76,34 @@ static int explain(struct error *err, int ret, const char *what, const char *ifn
 	return error_set(err, ret, "%s %s: %m", what, ifname);
 }
 
-/* Opens the skeleton with one program to be loaded, in the variant wanted. */
-static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *config, bool hints,
-			 struct error *err)
+/* Which of the skeleton's programs. */
+enum variant { VARIANT_HINTS, VARIANT_PLAIN, VARIANT_BARE };
+
+/* Opens the skeleton with one program to be loaded. */
+static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *config,
+			 enum variant variant, struct error *err)
 {
 	struct vswitch_xdp_bpf *skel = vswitch_xdp_bpf__open();
 	uint32_t flags = config->frags ? BPF_F_XDP_HAS_FRAGS : 0;
 
 	if (!skel)
 		return explain(err, -errno, "opening the XDP program for", config->ifname);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp, !hints);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, hints);
-	prog->program = hints ? skel->progs.vswitch_xdp_hints : skel->progs.vswitch_xdp;
-	if (hints || config->mode == XDP_PROG_OFFLOAD)
+	prog->program = variant == VARIANT_HINTS   ? skel->progs.vswitch_xdp_hints
+			: variant == VARIANT_PLAIN ? skel->progs.vswitch_xdp
+						   : skel->progs.vswitch_xdp_bare;
+	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, false);
+	bpf_program__set_autoload(skel->progs.vswitch_xdp, false);
+	bpf_program__set_autoload(skel->progs.vswitch_xdp_bare, false);
+	bpf_program__set_autoload(prog->program, true);
+	if (variant == VARIANT_HINTS || config->mode == XDP_PROG_OFFLOAD)
 		bpf_program__set_ifindex(prog->program, (uint32_t)config->ifindex);
-	if (hints)
+	if (variant == VARIANT_HINTS)
 		flags |= BPF_F_XDP_DEV_BOUND_ONLY;
 	bpf_program__set_flags(prog->program, flags);
 	bpf_map__set_max_entries(skel->maps.xsks, config->n_queues);
 	prog->skel = skel;
-	prog->hints = hints;
+	prog->hints = variant == VARIANT_HINTS;
+	prog->record = variant != VARIANT_BARE;
 	return 0;
 }
 
@@ -138,13 +146,13 @@ static int attach_link(struct xdp_prog *prog, const struct xdp_prog_config *conf
 }
 
 /* Loads and attaches one variant to a device without an XDP program. */
-static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *config, bool hints,
-		       struct error *err)
+static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *config,
+		       enum variant variant, struct error *err)
 {
 	int ret;
 
 	xdp_message_start();
-	ret = open_skeleton(prog, config, hints, err);
+	ret = open_skeleton(prog, config, variant, err);
 	if (ret)
 		return ret;
 	ret = vswitch_xdp_bpf__load(prog->skel);
@@ -216,13 +224,13 @@ static int check_shareable(const struct xdp_prog_config *config, uint32_t id,
 
 /* Loads and attaches under libxdp's dispatcher. */
 static int open_dispatched(struct xdp_prog *prog, const struct xdp_prog_config *config,
-			   struct error *err)
+			   enum variant variant, struct error *err)
 {
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts);
 	int ret;
 
 	xdp_message_start();
-	ret = open_skeleton(prog, config, false, err);
+	ret = open_skeleton(prog, config, variant, err);
 	if (ret)
 		return ret;
 	opts.obj = prog->skel->obj;
@@ -253,6 +261,17 @@ err_skeleton:
 	return ret;
 }
 
+static int share(struct xdp_prog *prog, const struct xdp_prog_config *config, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int ret = open_dispatched(prog, config, VARIANT_PLAIN, &why);
+
+	/* -EINVAL: the dispatcher's places are not for programs that change the packet. */
+	return ret == -EINVAL ? open_dispatched(prog, config, VARIANT_BARE, err)
+	       : ret	      ? error_set(err, ret, "%s", why.text)
+			      : 0;
+}
+
 static int open_program(struct xdp_prog *prog, const struct xdp_prog_config *config,
 			struct error *err)
 {
@@ -266,19 +285,19 @@ static int open_program(struct xdp_prog *prog, const struct xdp_prog_config *con
 	if (id) {
 		ret = check_shareable(config, id, mode, err);
 		if (!ret)
-			ret = open_dispatched(prog, config, err);
+			ret = share(prog, config, err);
 		error_set(&prog->why_plain, EOPNOTSUPP,
 			  "libxdp's dispatcher is not bound to the device");
 		return ret;
 	}
 	if (config->mode == XDP_PROG_NATIVE) {
-		ret = open_direct(prog, config, true, &prog->why_plain);
+		ret = open_direct(prog, config, VARIANT_HINTS, &prog->why_plain);
 		if (!ret)
 			return 0;
 	} else {
 		error_set(&prog->why_plain, EOPNOTSUPP, "the kernel has them in native mode only");
 	}
-	return open_direct(prog, config, false, err);
+	return open_direct(prog, config, VARIANT_PLAIN, err);
 }
 
 int xdp_prog_open(const struct xdp_prog_config *config, struct xdp_prog **progp, struct error *err)

@@ -2,16 +2,16 @@
 /*
  * xdp_prog.h - loads the XDP program of a port, attaches it to its device and detaches it again.
  *
- * One program, prebuilt and embedded, in variants that the kernel and the device decide upon:
- *   - with hints: bound to the device, so that it may ask the driver for RX hash, timestamp and
- * VLAN tag; where the kernel refuses that, without
- *   - with or without multi-buffer (frags): the caller says
- *   - native, generic or offloaded: the caller says
+ * One program, prebuilt and embedded, in variants that the kernel and the device decide upon, see
+ * vswitch_xdp.bpf.c: with hints from the driver, else without, else without a record of the
+ * headers; with or without multi-buffer (frags), and native, generic or offloaded as the caller
+ * says.
  *
  * When the device has no XDP program the attachment is direct, by a BPF link: it ends with the
  * process, however that ends, and nobody can replace it by mistake. When there is one already,
  * libxdp's dispatcher takes both, if the other one came by it too; that needs a BPF file system
- * at /sys/fs/bpf, and has no hints, for the dispatcher is not bound to the device.
+ * at /sys/fs/bpf, and has no hints, for the dispatcher is not bound to the device, and with most
+ * dispatchers no record.
  *
  * Life cycle: xdp_prog_open() loads and attaches; xdp_prog_set_socket() gives queues to AF_XDP
  * sockets, until then frames pass to the host; xdp_prog_close() detaches exactly our program.
@@ -54,6 +54,7 @@ struct xdp_prog {
 	enum xdp_prog_mode mode;
 	bool frags; /* as in the configuration */
 	bool hints; /* the driver is asked for hash, timestamp and VLAN tag */
+	bool record; /* frames come with a struct xdp_meta ahead */
 	struct error why_plain; /* why there are no hints; means nothing if there are */
 };
 

@@ -650,6 +650,7 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		tell(cb, aux, "hints", "hash, timestamp, vlan");
 	else
 		tell(cb, aux, "hints", "none: %s", port->prog->why_plain.text);
+	tell(cb, aux, "parsed", "%s", port->prog->record ? "in XDP" : "by the switch");
 	if (port->sg)
 		tell(cb, aux, "multi-buffer", "yes");
 	else

@@ -79,8 +79,9 @@ void bed_run_in(const char *ns, const char *format, ...)
 void bed_add_veth(const char *name, const char *peer, const char *options)
 {
 	bed_run("ip link add %s %s type veth peer name %s %s", name, options, peer, options);
-	bed_run("sysctl -qw net.ipv6.conf.%s.disable_ipv6=1 net.ipv6.conf.%s.disable_ipv6=1", name,
-		peer);
+	bed_run("! test -d /proc/sys/net/ipv6 || "
+		"sysctl -qw net.ipv6.conf.%s.disable_ipv6=1 net.ipv6.conf.%s.disable_ipv6=1",
+		name, peer);
 	bed_run("ip link set %s up && ip link set %s up", name, peer);
 }
 

@@ -29,6 +29,7 @@ static int load(void **state UNUSED)
 	assert_non_null(skel);
 	/* The other variant is bound to a device, and the kernel refuses to test-run it. */
 	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, false);
+	bpf_program__set_autoload(skel->progs.vswitch_xdp_bare, false);
 	bpf_program__set_flags(skel->progs.vswitch_xdp, BPF_F_XDP_HAS_FRAGS);
 	assert_int_equal(vswitch_xdp_bpf__load(skel), 0);
 	return 0;
