@@ -115,11 +115,9 @@ static inline void *hash_index_first(const struct hash_index *index, uint32_t ha
 				     struct hash_index_cursor *cursor)
 {
 	cursor->slots = rcu_get(&index->slots);
-	if (!cursor->slots)
-		return NULL;
 	cursor->hash = hash_index_normalize(hash);
 	cursor->i = cursor->hash;
-	return hash_index_next(cursor);
+	return cursor->slots ? hash_index_next(cursor) : NULL;
 }
 
 /* Is there any entry with that hash? */

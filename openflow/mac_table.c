@@ -465,7 +465,7 @@ int mac_table_insert_static(struct mac_table *table, const uint8_t mac[6], uint1
 {
 	uint32_t hash = mac_hash(table, mac, vlan);
 	struct mac_entry *entry;
-	bool changed;
+	bool changed = false;
 
 	mutex_lock(&table->lock);
 	entry = mac_entry_find(table, hash, mac, vlan);

@@ -14,10 +14,11 @@
  * cached flow records both facts and checks them again (xlate.h) when the datapath's generation has
  * changed. So a change here need not name the flows that it concerns, it only has to bump the
  * generation, and that only if a cached flow may rest on the old state:
- *   - an entry that moves or goes away: always;
+ *   - an entry that moves: always;
+ *   - one that goes away: only if mac_table_lookup() told somebody of it since it came;
  *   - a new entry: only if a packet to an address of its bucket was flooded since the last bump.
  *     mac_table_lookup() marks the bucket before it looks, mac_table_learn() looks at the mark
- * after it inserted: one of the two sees the other.
+ *     after it inserted: one of the two sees the other.
  *
  * Storms: at most MAC_TABLE_LEARN_RATE changes a second (with a burst of as many as half that) are
  * made from packets; past that addresses stay unlearned, which floods, and are counted. Touching

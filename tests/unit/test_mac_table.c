@@ -311,7 +311,7 @@ static void test_threads(void **state)
 	_Atomic bool stop = false;
 	struct storm storms[3];
 	pthread_t threads[3];
-	bool changed;
+	bool changed = false;
 
 	assert_int_equal(mac_table_set_limit(t, 100, NULL), 0);
 	for (uint32_t i = 0; i < 3; i++) {
