@@ -25,6 +25,8 @@ void bridge_table_destroy(struct bridge_table *table)
 {
 	if (!table)
 		return;
+	/* The datapath is gone, and its cached verdicts with it. */
+	bridge_table_set_datapath(table, NULL);
 	bridge_table_hold(table);
 	while (table->bridges)
 		bridge_destroy(table->bridges);

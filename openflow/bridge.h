@@ -94,8 +94,7 @@ int bridge_port_config_parse(const struct port_option *options, size_t n,
 /* ---- all bridges ---- */
 
 int bridge_table_create(struct bridge_table **tablep, struct error *err) WARN_UNUSED;
-/* Destroys all bridges. The datapath is gone before that, or was taken away with
- * set_datapath(NULL). */
+/* Destroys all bridges. The datapath is destroyed first: its workers are at work in here. */
 void bridge_table_destroy(struct bridge_table *table);
 
 /* Which datapath's cached verdicts to invalidate; NULL: none. */

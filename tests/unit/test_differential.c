@@ -138,7 +138,6 @@ static void stop(struct bench *b)
 	assert_int_equal(frame_pool_count(pool, FRAME_HELD), 0);
 	mutex_uninit(&b->noise_lock);
 	datapath_destroy(b->dp);
-	bridge_table_set_datapath(b->bridges, NULL);
 	bridge_table_destroy(b->bridges);
 	rcu_drain();
 }
