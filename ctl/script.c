@@ -50,8 +50,8 @@ static void skip_blanks(struct splitter *s)
 	while (s->at < s->end) {
 		if (is_blank(*s->at)) {
 			s->at++;
-		} else if (*s->at == '\\' && s->at + 1 < s->end && s->at[1] == '\n') {
-			s->at += 2;
+		} else if (*s->at == '\\' && (s->at + 1 == s->end || s->at[1] == '\n')) {
+			s->at = MIN(s->at + 2, s->end);
 			s->line++;
 		} else {
 			break;
@@ -70,11 +70,13 @@ static int copy_word(struct splitter *s, struct error *e)
 		if (c == '\'' || c == '"') {
 			err = copy_quoted(s, c, e);
 		} else if (c == '\\') {
-			if (s->at == s->end || *s->at == '\n') {
-				s->at--; /* the line goes on */
+			if (s->at == s->end)
 				break;
-			}
-			*s->out++ = *s->at++;
+			if (*s->at == '\n')
+				s->line++; /* the line goes on, and so does the word */
+			else
+				*s->out++ = *s->at;
+			s->at++;
 		} else if (c == '\0' || strchr(special, c)) {
 			err = error_set(e, EINVAL, "'%c' means something to a shell: put it in '",
 					c ? c : '?');
@@ -104,10 +106,6 @@ int script_split(const char **text, const char *end, char *buf, const char **wor
 		err = copy_word(&s, e);
 		if (err)
 			break;
-		if (s.at + 1 == s.end && *s.at == '\\') {
-			s.at++;
-			break;
-		}
 	}
 	while (s.at < s.end && *s.at != '\n')
 		s.at++;

@@ -67,6 +67,18 @@ tests_unit_test_match_text_SOURCES = tests/unit/test_match_text.c tests/unit/rul
 unit_tests += tests/unit/test_ovs_syntax
 tests_unit_test_ovs_syntax_SOURCES = tests/unit/test_ovs_syntax.c tests/unit/rule_random.h
 
+unit_tests += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c
+
+unit_tests += tests/unit/test_store
+tests_unit_test_store_SOURCES = tests/unit/test_store.c
+
+unit_tests += tests/unit/test_command
+tests_unit_test_command_SOURCES = tests/unit/test_command.c
+
+unit_tests += tests/unit/test_rpc
+tests_unit_test_rpc_SOURCES = tests/unit/test_rpc.c
+
 EXTRA_DIST += tests/unit/test.h
 
 unit_tests += tests/unit/test_container
