@@ -170,6 +170,11 @@ int datapath_add_port(struct datapath *dp, const char *type, const struct port_c
 	if (ret)
 		return ret;
 	port->no = no;
+	ret = config->opened ? config->opened(config->opened_aux, no, err) : 0;
+	if (ret) {
+		class->close(port);
+		return ret;
+	}
 	ret = publish_port(dp, port);
 	if (ret) {
 		unpublish_port(dp, port);

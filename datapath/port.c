@@ -11,6 +11,7 @@
 #include "datapath/port_mem.h"
 #include "datapath/port_packet.h"
 #include "datapath/port_tap.h"
+#include "lib/suggest.h"
 
 const struct port_class *const port_classes[] = {
 	&port_afxdp_class,
@@ -23,10 +24,17 @@ const struct port_class *const port_classes[] = {
 
 const struct port_class *port_class_lookup(const char *type, struct error *err)
 {
+	struct suggest suggest;
+	char hint[64];
+
 	for (const struct port_class *const *class = port_classes; *class; class ++)
 		if (!strcmp((*class)->type, type))
 			return *class;
-	error_set(err, EINVAL, "unknown port type '%s'", type);
+	suggest_init(&suggest, type);
+	for (const struct port_class *const *class = port_classes; *class; class ++)
+		suggest_offer(&suggest, (*class)->type);
+	error_set(err, EINVAL, "unknown port type '%s'%s", type,
+		  suggest_format(&suggest, hint, sizeof(hint)));
 	return NULL;
 }
 
@@ -38,6 +46,18 @@ static const struct port_option_def *option_lookup(const struct port_class *clas
 	return NULL;
 }
 
+static int refuse_option(const struct port_class *class, const char *key, struct error *err)
+{
+	struct suggest suggest;
+	char hint[64];
+
+	suggest_init(&suggest, key);
+	for (const struct port_option_def *def = class->options; def && def->name; def++)
+		suggest_offer(&suggest, def->name);
+	return error_set(err, EINVAL, "unknown option '%s' of port type %s%s", key, class->type,
+			 suggest_format(&suggest, hint, sizeof(hint)));
+}
+
 int port_class_check_options(const struct port_class *class, const struct port_config *config,
 			     struct error *err)
 {
@@ -45,8 +65,7 @@ int port_class_check_options(const struct port_class *class, const struct port_c
 		const char *key = config->options[i].key;
 
 		if (!option_lookup(class, key))
-			return error_set(err, EINVAL, "unknown option '%s' of port type %s", key,
-					 class->type);
+			return refuse_option(class, key, err);
 		for (size_t j = 0; j < i; j++)
 			if (!strcmp(config->options[j].key, key))
 				return error_set(err, EINVAL, "option '%s' is given twice", key);

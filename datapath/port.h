@@ -63,6 +63,11 @@ struct port_config {
 					    * class */
 	size_t n_options;
 	unsigned int n_workers; /* of the datapath: transmit queues that are worth having */
+	/* Called by datapath_add_port() when the port is open and has its number, before it
+	 * receives: the place to tell the pipeline, so that its first packet finds rules. A
+	 * negative errno closes the port again. NULL: nothing to do. */
+	int (*opened)(void *aux, uint32_t port_no, struct error *err);
+	void *opened_aux;
 };
 
 /* Counters of one port as one thread counted them: single writer, any reader (relaxed). */
