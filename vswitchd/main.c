@@ -415,6 +415,10 @@ static int run(struct daemon *daemon, const struct settings *settings)
 	int err;
 
 	err = daemon_lock(daemon, settings->rundir, &e);
+	/* root without its power over other people's directories cannot make it later; what is
+	 * wrong with it is said when the store is opened */
+	if (!err && mkdir(settings->statedir, 0700) < 0 && errno != EEXIST)
+		log_debug("%s: %m", settings->statedir);
 	if (!err)
 		err = daemon_drop_privileges(&e);
 	if (!err)

@@ -16,6 +16,7 @@
 /* "vsw1": marks the file as ours, for file(1) and for us. */
 #define STORE_APPLICATION_ID 0x76737731
 #define STORE_SCHEMA_VERSION 1
+#define STORE_LOG_PAGES_MAX 1000 /* of the write-ahead log, before it is folded in */
 
 static const char schema[] =
 	"CREATE TABLE bridge (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -217,12 +218,24 @@ static int check_database(struct store *store, struct error *e)
 	return err;
 }
 
+/* SQLite tells how long the log is by now. */
+static int note_log(void *aux, sqlite3 *db, const char *name, int n_pages)
+{
+	struct store *store = aux;
+
+	(void)db;
+	(void)name;
+	store->log_pages = n_pages;
+	return SQLITE_OK;
+}
+
 static int open_database(struct store *store, struct error *e)
 {
 	static const char pragmas[] =
 		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
 		"PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;"
 		"PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+		"PRAGMA wal_autocheckpoint = 0;"
 		"BEGIN IMMEDIATE; COMMIT;"; /* takes the lock, and keeps it */
 	int code, err;
 
@@ -237,6 +250,8 @@ static int open_database(struct store *store, struct error *e)
 	}
 	sqlite3_extended_result_codes(store->db, 1);
 	err = execute(store, pragmas, e);
+	sqlite3_wal_hook(store->db, note_log,
+			 store); /* in place of its own, which the pragmas set */
 	if (!err)
 		err = check_database(store, e);
 	if (!err)
@@ -341,6 +356,20 @@ const char *store_get_path(const struct store *store)
 const char *store_get_note(const struct store *store)
 {
 	return store->note[0] ? store->note : NULL;
+}
+
+void store_tidy(struct store *store)
+{
+	int code;
+
+	if (store->log_pages < STORE_LOG_PAGES_MAX)
+		return;
+	/* tried again when the log has grown; nothing is lost in the meantime */
+	store->log_pages = 0;
+	code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (code != SQLITE_OK)
+		log_warn_limited("%s: the log cannot be folded in: %s", store->path,
+				 sqlite3_errmsg(store->db));
 }
 
 /* ---- transactions -----------------------------------------------------------------------------

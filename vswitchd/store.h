@@ -61,6 +61,9 @@ const char *store_get_note(const struct store *store);
  */
 int store_load(struct store *store, struct config *config, struct error *e) WARN_UNUSED;
 
+/* Folds a long log into the file; outside of transactions, about once a second. */
+void store_tidy(struct store *store);
+
 /* ---- changes: inside a transaction ------------------------------------------------------------
  */
 

@@ -41,6 +41,7 @@ struct store {
 	sqlite3 *db; /* NULL only while the file is being set aside */
 	sqlite3_stmt *statements[STORE_N_SQL]; /* NULL: not yet prepared */
 	int64_t seq; /* highest sequence number that a rule has or had */
+	int log_pages; /* length of the write-ahead log */
 	char bridge_name[CONFIG_BRIDGE_NAME_SIZE]; /* whose id is bridge_id; "": nobody's */
 	int64_t bridge_id;
 	char note[512]; /* see store_get_note(); "": nothing to say */

@@ -179,22 +179,51 @@ int store_delete_mac(struct store *store, const char *bridge, const struct confi
 	return run_mac(store, STORE_SQL_DELETE_MAC, bridge, mac, e);
 }
 
+static int put_rule(struct store *store, int64_t bridge, const struct config_rule *rule,
+		    int64_t seq, struct error *e)
+{
+	sqlite3_stmt *statement = store_get_statement(store, STORE_SQL_PUT_RULE);
+
+	sqlite3_bind_int64(statement, 1, bridge);
+	sqlite3_bind_blob(statement, 2, rule->key, CONFIG_RULE_KEY_SIZE, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 3, seq);
+	sqlite3_bind_text(statement, 4, rule->text, -1, SQLITE_STATIC);
+	return store_run(store, statement, e);
+}
+
+/* By key, and of equal keys the later one last, for it is the one that counts. */
+static int rule_order(const void *a, const void *b)
+{
+	const struct config_rule *left = *(const struct config_rule *const *)a;
+	const struct config_rule *right = *(const struct config_rule *const *)b;
+	int order = memcmp(left->key, right->key, CONFIG_RULE_KEY_SIZE);
+
+	if (order)
+		return order;
+	return left < right ? -1 : left > right;
+}
+
 int store_put_rules(struct store *store, const char *bridge, const struct config_rule *rules,
 		    size_t n, struct error *e)
 {
-	sqlite3_stmt *statement;
+	const struct config_rule **sorted;
 	int64_t id;
 	int err;
 
 	err = find_bridge(store, bridge, &id, e);
-	for (size_t i = 0; i < n && !err; i++) {
-		statement = store_get_statement(store, STORE_SQL_PUT_RULE);
-		sqlite3_bind_int64(statement, 1, id);
-		sqlite3_bind_blob(statement, 2, rules[i].key, CONFIG_RULE_KEY_SIZE, SQLITE_STATIC);
-		sqlite3_bind_int64(statement, 3, ++store->seq);
-		sqlite3_bind_text(statement, 4, rules[i].text, -1, SQLITE_STATIC);
-		err = store_run(store, statement, e);
-	}
+	if (err || n == 0)
+		return err;
+	sorted = malloc(n * sizeof(*sorted));
+	if (!sorted)
+		return error_set(e, ENOMEM, "out of memory");
+	/* keys are hashes: in order they fill page after page, at random they visit all of them */
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &rules[i];
+	qsort(sorted, n, sizeof(*sorted), rule_order);
+	for (size_t i = 0; i < n && !err; i++)
+		err = put_rule(store, id, sorted[i], store->seq + 1 + (sorted[i] - rules), e);
+	store->seq += (int64_t)n;
+	free(sorted);
 	return err;
 }
 

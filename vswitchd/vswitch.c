@@ -90,6 +90,7 @@ void vswitch_run(struct vswitch *vs)
 	datapath_sweep(vs->dp, VSWITCH_FLOW_IDLE_SECONDS * CLOCK_NS_PER_S);
 	vswitch_expire(vs, now);
 	vswitch_refresh_ports(vs, now);
+	store_tidy(vs->store);
 }
 
 int vswitch_get_config(struct vswitch *vs, struct config *config, struct error *e)

@@ -405,15 +405,20 @@ static int run(struct change *change, const struct config_diff *diff, struct err
 	return err;
 }
 
-static int write_rows(struct store *store, const struct config_diff *diff, struct error *e)
+static int write_rows(struct vswitch *vs, const struct config_diff *diff, struct error *e)
 {
 	int err;
 
-	err = store_begin(store, e);
-	for (size_t i = 0; i < diff->n && !err; i++)
-		err = store_apply_action(store, &diff->actions[i], e);
+	err = store_begin(vs->store, e);
+	for (size_t i = 0; i < diff->n && !err; i++) {
+		const struct config_action *action = &diff->actions[i];
+
+		err = store_apply_action(vs->store, action, e);
+		if (!err && action->type == CONFIG_ADD_BRIDGE)
+			err = store_put_rules(vs->store, action->bridge->name, &vs->initial, 1, e);
+	}
 	if (err)
-		store_rollback(store);
+		store_rollback(vs->store);
 	return err;
 }
 
@@ -435,7 +440,7 @@ static int run_and_commit(struct change *change, const struct config_diff *diff,
 	struct store *store = change->vs->store;
 	int err;
 
-	err = write_rows(store, diff, e);
+	err = write_rows(change->vs, diff, e);
 	if (err)
 		return err;
 	if (is_removal(diff)) {

@@ -257,20 +257,40 @@ static void restore_macs(struct bridge *bridge, const struct config_bridge *conf
 	}
 }
 
+/* A port on its way into a bridge. */
+struct entry {
+	struct bridge *bridge;
+	struct bridge_port_config *config;
+	bool done; /* it is in the bridge */
+};
+
+/* Puts a port that was opened into its bridge, before its first packet. */
+static int enter_bridge(void *aux, uint32_t port_no, struct error *e)
+{
+	struct entry *entry = aux;
+	int err;
+
+	entry->config->port_no = port_no;
+	err = bridge_add_port(entry->bridge, entry->config, NULL, e);
+	entry->done = !err;
+	return err;
+}
+
 /* Opens it with the driver and puts it into the bridge. */
 static int open_port(struct vswitch *vs, struct bridge *bridge, const char *type,
 		     const struct port_config *driver_port, struct bridge_port_config *bridge_port,
 		     uint32_t *port_no, struct error *e)
 {
+	struct entry entry = {.bridge = bridge, .config = bridge_port};
+	struct port_config config = *driver_port;
+	struct error ignored = ERROR_INIT;
 	int err;
 
-	err = datapath_add_port(vs->dp, type, driver_port, port_no, e);
-	if (err)
-		return err;
-	bridge_port->port_no = *port_no;
-	err = bridge_add_port(bridge, bridge_port, NULL, e);
-	if (err && datapath_remove_port(vs->dp, *port_no))
-		log_error("port %s: cannot be removed", driver_port->name);
+	config.opened = enter_bridge;
+	config.opened_aux = &entry;
+	err = datapath_add_port(vs->dp, type, &config, port_no, e);
+	if (err && entry.done && bridge_remove_port(bridge, bridge_port->name, &ignored))
+		log_error("port %s: %s", bridge_port->name, ignored.text);
 	return err;
 }
 
