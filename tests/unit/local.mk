@@ -56,6 +56,9 @@ tests_unit_test_strbuf_SOURCES = tests/unit/test_strbuf.c
 unit_tests += tests/unit/test_rule_text
 tests_unit_test_rule_text_SOURCES = tests/unit/test_rule_text.c tests/unit/rule_random.h
 
+unit_tests += tests/unit/test_rx_buffer
+tests_unit_test_rx_buffer_SOURCES = tests/unit/test_rx_buffer.c
+
 unit_tests += tests/unit/test_vnet_hdr
 tests_unit_test_vnet_hdr_SOURCES = tests/unit/test_vnet_hdr.c $(frames)
 unit_tests += tests/unit/test_rule_script
