@@ -17,7 +17,6 @@
  *
  * Thread-safety: main() is the control thread; the datapath starts the worker.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -36,6 +35,7 @@
 #include "openflow/bridge.h"
 #include "openflow/rule_script.h"
 #include "openflow/xlate.h"
+#include "tests/bench/thread_time.h"
 
 /* Packets of the file that --misses takes at most. */
 #define MISSES_MAX 100000
@@ -68,47 +68,15 @@ struct setup {
 
 /* What the worker had done at some moment. */
 struct sample {
-	uint64_t cpu_ns; /* processor time of the worker's thread */
+	struct thread_time threads; /* the worker is the busiest */
 	uint64_t cycles; /* time stamp counter */
 	uint64_t now_ns; /* clock_now() */
 	struct worker_stats stats;
 };
 
-/* Processor time of the first worker's thread, ns; 0 when the kernel does not tell. */
-static uint64_t worker_cpu_ns(void)
-{
-	char path[300], name[32];
-	uint64_t ns = 0;
-	struct dirent *entry;
-	DIR *tasks = opendir("/proc/self/task");
-	FILE *file;
-
-	while (tasks && !ns && (entry = readdir(tasks))) {
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (!fgets(name, sizeof(name), file) || strncmp(name, "worker0", 7) != 0)
-			name[0] = '\0';
-		fclose(file);
-		if (!name[0])
-			continue;
-		snprintf(path, sizeof(path), "/proc/self/task/%s/schedstat", entry->d_name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fscanf(file, "%" SCNu64, &ns) != 1)
-			ns = 0;
-		fclose(file);
-	}
-	if (tasks)
-		closedir(tasks);
-	return ns;
-}
-
 static void take_sample(const struct datapath *dp, struct sample *sample)
 {
-	sample->cpu_ns = worker_cpu_ns();
+	thread_time_sample(getpid(), &sample->threads);
 	sample->cycles = clock_cycles();
 	sample->now_ns = clock_now();
 	datapath_get_worker_stats(dp, 0, &sample->stats);
@@ -290,7 +258,7 @@ static int run_timed(struct setup *setup, const struct options *opts, struct err
 	take_sample(setup->dp, &to);
 	packets = (double)(to.stats.rx_packets - from.stats.rx_packets);
 	hertz = (double)(to.cycles - from.cycles) / (double)(to.now_ns - from.now_ns);
-	cycles = (double)(to.cpu_ns - from.cpu_ns) * hertz;
+	cycles = (double)thread_time_busiest(&from.threads, &to.threads) * hertz;
 	printf("{\"packets\": %.0f, \"cycles\": %.0f, \"hits_signature\": %" PRIu64
 	       ", \"hits_megaflow\": %" PRIu64 ", \"misses\": %" PRIu64
 	       ", \"subtables_probed\": %" PRIu64 ", \"flows\": %" PRIu64

@@ -4,7 +4,8 @@
 start() returns when the contender forwards. There is no stop(): whatever it started or made lives in
 the lab, and goes with it. Each carries out the same task where it can: UDP frames from 198.18.0.0/15
 to one port that come in at g1 leave at s0; what else there is (ARP and the like) may be dropped.
-`peers` names the Debian packages that it needs.
+`peers` names the Debian packages that it needs, `process` is where packets are switched, if that is
+a process.
 """
 
 import os
@@ -24,6 +25,7 @@ class Redirect:
 
     name = "xdp-redirect"
     peers = ()
+    process = None
 
     def start(self, lab):
         program = lab.start([lab.tools.trafficgen, "forward", "--tx", "g1", "--rx", "s0",
@@ -39,6 +41,7 @@ class Bridge:
 
     name = "bridge"
     peers = ()
+    process = None
 
     def start(self, lab):
         lab.inner(["ip", "link", "add", "br0", "type", "bridge"])
@@ -61,14 +64,14 @@ class Testpmd:
 
     def start(self, lab):
         cores = f"0@{lab.generator_core},1@{lab.core}"
-        pmd = lab.start(
+        self.process = lab.start(
             ["stdbuf", "-oL", "dpdk-testpmd", f"--lcores={cores}", "--no-huge", "-m", str(DPDK_MEMORY), "--no-pci",
              "--no-telemetry",
              "--vdev", f"net_af_xdp0,iface=g1{self.options}",
              "--vdev", f"net_af_xdp1,iface=s0{self.options}",
              "--", "--forward-mode=io", "--auto-start", "--nb-cores=1", "--burst=32"],
             pinned=False, settings={"RUNTIME_DIRECTORY": lab.dir})
-        pmd.wait_log("Press enter to exit", timeout=60)
+        self.process.wait_log("Press enter to exit", timeout=60)
 
 
 class TestpmdNoBusyPoll(Testpmd):
@@ -140,7 +143,8 @@ class OvsAfxdp(Ovs):
         self.ofctl("add-flows", "br0", path)
 
     def cached_flows(self):
-        return len(self.appctl("dpctl/dump-flows", "netdev@ovs-netdev").splitlines())
+        flows = self.appctl("dpctl/dump-flows", "netdev@ovs-netdev").splitlines()
+        return len(flows) - 1  # without the heading
 
     def start_ports(self, lab, ports):
         self.start_daemon(lab, [f"other_config:pmd-cpu-mask={1 << lab.core:#x}"])
@@ -239,7 +243,7 @@ class Vswitchd:
         self.ctl("add-flows", "br0", path)
 
     def cached_flows(self):
-        return len(self.ctl("dump-cache").splitlines())
+        return len(self.ctl("dump-cache").splitlines()) - 1  # without the heading
 
 
 FORWARDING = (Vswitchd, OvsAfxdp, Testpmd, TestpmdNoBusyPoll, Bridge, Redirect)

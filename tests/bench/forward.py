@@ -7,6 +7,9 @@ in a lab of its own, all at once, and frozen. A turn thaws them one after the ot
 for a fraction of a second of traffic each, with 1, then 1024, then 16384 flows. Ratios are taken
 within a turn. After every few turns all are set up anew, for where memory happens to lie makes a
 difference, too. Only the difference of the sink's counters counts, after a warm-up.
+
+Two figures: packets a second, and the processor time that the contender's busiest thread took for
+each, which other work on the machine does not change.
 """
 
 import contextlib
@@ -21,13 +24,15 @@ WARM_UP = 0.15  # seconds
 TURNS_A_SETUP = 4
 
 
-def measure(lab, flows, seconds):
-    """Mpps at the sink."""
+def measure(lab, process, flows, seconds):
+    """(Mpps at the sink, nanoseconds a packet of the contender's busiest thread or None)."""
+    watch = ("--watch", process.pid) if process else ()
     result = lab.traffic("send", "--flows", flows, "--size", SIZE, "--warmup", WARM_UP,
-                         "--seconds", seconds)
-    if not result["received"]:
+                         "--seconds", seconds, *watch)
+    packets = result["received"]
+    if not packets:
         raise BenchError("nothing arrives")
-    return result["received"] / result["seconds"] / 1e6
+    return packets / result["seconds"] / 1e6, result["thread_seconds"] * 1e9 / packets or None
 
 
 class Field:
@@ -36,7 +41,7 @@ class Field:
     def __init__(self, tools, options, kinds, problems):
         self.tools, self.options, self.problems = tools, options, problems
         self.kinds = kinds
-        self.labs = {}
+        self.ready = {}
         self.stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -52,29 +57,30 @@ class Field:
     def _set_up(self, stack, kind):
         with contextlib.ExitStack() as attempt:
             lab = attempt.enter_context(Lab(self.tools, self.options.cores))
+            contender = kind()
             try:
                 lab.add_traffic_pairs()
-                kind().start(lab)
+                contender.start(lab)
                 for flows in reversed(FLOWS):
-                    measure(lab, flows, 0.2)
+                    measure(lab, contender.process, flows, 0.2)
             except BenchError as problem:
                 self.problems[kind.name] = str(problem)
                 return
             lab.freeze(True)
-            self.labs[kind.name] = lab
+            self.ready[kind.name] = lab, contender
             stack.push(attempt.pop_all())
 
     def measure(self, name, flows):
-        """Mpps, or None."""
-        lab = self.labs.get(name)
-        if not lab:
-            return None
+        """As measure() above, or nothing but None."""
+        if name not in self.ready:
+            return None, None
+        lab, contender = self.ready[name]
         lab.freeze(False)
         try:
-            return measure(lab, flows, self.options.seconds)
+            return measure(lab, contender.process, flows, self.options.seconds)
         except BenchError as problem:
             self.problems[name] = str(problem)
-            return None
+            return None, None
         finally:
             lab.freeze(True)
 
@@ -84,13 +90,15 @@ def run_turns(tools, options, kinds, turns, figures, problems):
         for _ in range(turns):
             for flows in FLOWS:
                 for kind in kinds:
-                    figures[kind.name][flows].append(field.measure(kind.name, flows))
+                    mpps, nanoseconds = field.measure(kind.name, flows)
+                    figures[kind.name][flows]["mpps"].append(mpps)
+                    figures[kind.name][flows]["ns"].append(nanoseconds)
 
 
 def main(tools, options):
     kinds = [kind for kind in contenders.FORWARDING
              if not options.only or kind.name in options.only]
-    figures = {kind.name: {flows: [] for flows in FLOWS} for kind in kinds}
+    figures = {kind.name: {flows: {"mpps": [], "ns": []} for flows in FLOWS} for kind in kinds}
     problems = {}
     turns = options.rounds * TURNS_A_SETUP
     for number in range(options.rounds):
@@ -100,11 +108,14 @@ def main(tools, options):
     ours = figures.get(options.ours)
     for kind in kinds:
         for flows in FLOWS:
-            values = figures[kind.name][flows]
-            against = report.ratios(ours[flows], values) if ours else []
-            rows.append([kind.name, flows, report.spread(values),
-                         report.spread(against) if kind.name != options.ours else ""])
+            theirs = figures[kind.name][flows]
+            row = [kind.name, flows, report.spread(theirs["mpps"]), report.spread(theirs["ns"], 0)]
+            if ours and kind.name != options.ours:
+                row += [report.spread(report.ratios(ours[flows]["mpps"], theirs["mpps"])),
+                        report.spread(report.ratios(theirs["ns"], ours[flows]["ns"]))]
+            rows.append(row + [""] * (6 - len(row)))
     report.table(f"veth to veth, {SIZE} bytes, one core, {turns} turns: min median max",
-                 ["contender", "flows", "Mpps", f"{options.ours} / theirs"], rows)
+                 ["contender", "flows", "Mpps", "core ns a packet", f"{options.ours} / theirs",
+                  "the same a core second"], rows)
     report.problems(problems)
-    return {"mpps": figures, "problems": problems}
+    return {"figures": figures, "problems": problems}

@@ -12,11 +12,13 @@ EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
 	tests/bench/trafficgen.bpf.d
 
-tests_bench_trafficgen_SOURCES = tests/bench/trafficgen.c tests/bench/trafficgen.h
+tests_bench_trafficgen_SOURCES = tests/bench/trafficgen.c tests/bench/trafficgen.h \
+	tests/bench/thread_time.c tests/bench/thread_time.h
 tests_bench_trafficgen_LDADD = $(LIBBPF_LIBS)
 
 # the switch itself, by the default LDADD
-tests_bench_classify_SOURCES = tests/bench/classify.c
+tests_bench_classify_SOURCES = tests/bench/classify.c tests/bench/thread_time.c \
+	tests/bench/thread_time.h
 
 tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@$(MKDIR_P) tests/bench

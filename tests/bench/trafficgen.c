@@ -39,6 +39,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "tests/bench/thread_time.h"
 #include "tests/bench/trafficgen.h"
 #include "tests/bench/trafficgen.skel.h"
 
@@ -59,6 +60,7 @@ struct options {
 	double seconds; /* how long to count (forward: to live) */
 	unsigned int count; /* latency: frames to send */
 	unsigned int gap_us; /* latency: idle time before each */
+	pid_t watch; /* send: process whose busiest thread is timed; 0: none */
 	bool sink_tc; /* send: count at tc ingress instead of XDP */
 	bool mark_flows; /* send: count distinct flows at the sink */
 };
@@ -313,6 +315,7 @@ static void sink_close(struct sink *sink)
 static int run_send(const struct options *opts)
 {
 	struct generator gen = {.size = opts->size};
+	struct thread_time before = {0}, after = {0};
 	struct traffic_count from, to;
 	uint32_t ip_sum, udp_sum;
 	struct trafficgen *skel;
@@ -336,12 +339,14 @@ static int run_send(const struct options *opts)
 	if (err)
 		goto out_sink;
 	sleep_seconds(opts->warmup);
+	thread_time_sample(opts->watch, &before);
 	started = clock_ns(CLOCK_MONOTONIC);
 	generated = skel->bss->generated;
 	err = read_counts(skel, &from);
 	sleep_seconds(opts->seconds);
 	if (!err)
 		err = read_counts(skel, &to);
+	thread_time_sample(opts->watch, &after);
 	took = clock_ns(CLOCK_MONOTONIC) - started;
 	generated = skel->bss->generated - generated;
 	generator_stop(&gen, thread);
@@ -349,11 +354,13 @@ static int run_send(const struct options *opts)
 		err = gen.result;
 	if (!err)
 		printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"bytes\": %" PRIu64
-		       ", \"others\": %" PRIu64 ", \"seconds\": %.6f, \"flows\": %u}\n",
+		       ", \"others\": %" PRIu64 ", \"seconds\": %.6f, \"flows\": %u"
+		       ", \"thread_seconds\": %.6f}\n",
 		       generated, (uint64_t)(to.packets - from.packets),
 		       (uint64_t)(to.bytes - from.bytes), (uint64_t)(to.others - from.others),
 		       (double)took / NS_PER_SEC,
-		       opts->mark_flows ? count_flows(skel, opts->flows) : opts->flows);
+		       opts->mark_flows ? count_flows(skel, opts->flows) : opts->flows,
+		       (double)thread_time_busiest(&before, &after) / NS_PER_SEC);
 out_sink:
 	sink_close(&sink);
 	trafficgen__destroy(skel);
@@ -513,7 +520,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: trafficgen send|latency|forward --tx DEV --rx DEV [--flows N] "
 		     "[--size BYTES] [--core N]\n"
-		     "       [--warmup S] [--seconds S] [--sink-tc] [--mark-flows] [--count N] "
+		     "       [--warmup S] [--seconds S] [--watch PID] [--sink-tc] [--mark-flows] [--count N] "
 		     "[--gap-us N]\n");
 }
 
@@ -524,7 +531,8 @@ static int parse_options(int argc, char **argv, struct options *opts)
 		{"flows", required_argument, NULL, 'f'},   {"size", required_argument, NULL, 's'},
 		{"core", required_argument, NULL, 'c'},	   {"warmup", required_argument, NULL, 'w'},
 		{"seconds", required_argument, NULL, 'd'}, {"count", required_argument, NULL, 'n'},
-		{"gap-us", required_argument, NULL, 'g'},  {"sink-tc", no_argument, NULL, 'k'},
+		{"gap-us", required_argument, NULL, 'g'},  {"watch", required_argument, NULL, 'p'},
+		{"sink-tc", no_argument, NULL, 'k'},
 		{"mark-flows", no_argument, NULL, 'm'},	   {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -557,6 +565,9 @@ static int parse_options(int argc, char **argv, struct options *opts)
 			break;
 		case 'g':
 			opts->gap_us = strtoul(optarg, NULL, 0);
+			break;
+		case 'p':
+			opts->watch = atoi(optarg);
 			break;
 		case 'k':
 			opts->sink_tc = true;
