@@ -520,8 +520,8 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: trafficgen send|latency|forward --tx DEV --rx DEV [--flows N] "
 		     "[--size BYTES] [--core N]\n"
-		     "       [--warmup S] [--seconds S] [--watch PID] [--sink-tc] [--mark-flows] [--count N] "
-		     "[--gap-us N]\n");
+		     "       [--warmup S] [--seconds S] [--watch PID] [--sink-tc] [--mark-flows]\n"
+		     "       [--count N] [--gap-us N]\n");
 }
 
 static int parse_options(int argc, char **argv, struct options *opts)
