@@ -39,3 +39,6 @@ tests_fuzz_fuzz_vnet_hdr_LDADD = $(fuzz_ldadd)
 fuzz_tests += tests/fuzz/fuzz_rule_text
 tests_fuzz_fuzz_rule_text_SOURCES = tests/fuzz/fuzz_rule_text.c $(fuzz_driver)
 tests_fuzz_fuzz_rule_text_LDADD = $(fuzz_ldadd)
+fuzz_tests += tests/fuzz/fuzz_control
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(fuzz_driver)
+tests_fuzz_fuzz_control_LDADD = $(fuzz_ldadd)
