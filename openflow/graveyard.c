@@ -27,6 +27,8 @@ static void graveyard_load_free(struct rcu_deferred *d)
 void graveyard_uninit(struct graveyard *yard)
 {
 	graveyard_run(yard);
+	free(yard->load);
+	yard->load = NULL;
 }
 
 /* Makes room for one more item. Returns the load, or NULL when out of memory. */
@@ -71,7 +73,7 @@ void graveyard_run(struct graveyard *yard)
 {
 	struct graveyard_load *load = yard->load;
 
-	if (!load)
+	if (!load || !load->n)
 		return;
 	yard->load = NULL;
 	rcu_defer(&load->rcu, graveyard_load_free);

@@ -12,18 +12,19 @@
 #ifndef VSWITCH_OPENFLOW_GRAVEYARD_H
 #define VSWITCH_OPENFLOW_GRAVEYARD_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "lib/util.h"
 
 struct graveyard_load;
 
 struct graveyard {
-	struct graveyard_load *load; /* what was retired since the last burial; NULL: nothing */
+	struct graveyard_load *load; /* what was retired since the last burial; NULL: no list yet */
 };
 
 static inline void graveyard_init(struct graveyard *yard)
 {
-	yard->load = 0;
+	yard->load = NULL;
 }
 
 /* Buries what is left. */

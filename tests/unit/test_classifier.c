@@ -5,6 +5,7 @@
 #include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define ROUNDS 12
@@ -326,6 +327,127 @@ static void test_chain(void **state UNUSED)
 	classifier_uninit(&cls);
 }
 
+/* ---- readers beside the writer ---- */
+
+#define STEADY 64
+
+/* What readers look for while the writer is at work. */
+struct readers {
+	struct classifier cls;
+	_Atomic uint64_t version;
+	_Atomic bool stop;
+	struct rule *steady[STEADY]; /* are there all the time */
+	_Atomic uint64_t n_lookups;
+	_Atomic uint64_t n_wrong;
+};
+
+/* Rules for 192.0.2.N/32; the others, of higher priority, are in the same subtables and all around
+ * in the tries, but match none of these addresses. */
+static void steady_match(int n, struct match *match)
+{
+	memset(match, 0, sizeof(*match));
+	match->mask.dl_type = UINT16_MAX;
+	match->value.dl_type = 0x0008;
+	match->mask.nw_dst = UINT32_MAX;
+	match->value.nw_dst = 0x000200c0 | (uint32_t)(n * 2) << 24;
+}
+
+static void random_other_match(struct random *rng, struct match *match)
+{
+	steady_match((int)random_below(rng, STEADY), match);
+	if (random_chance(rng, 50)) {
+		match->value.nw_dst |= 1u << 24;
+	} else {
+		set_prefix(&match->mask.nw_dst, 8 + random_below(rng, 16));
+		match->mask.nw_dst &= ~(1u << random_below(rng, 8));
+		match->value.nw_dst = random_u32(rng) & match->mask.nw_dst;
+		match->mask.tp_dst = UINT16_MAX;
+		match->value.tp_dst = 1;
+	}
+}
+
+static void *read_all_the_time(void *arg)
+{
+	struct readers *r = arg;
+	uint64_t n = 0, n_wrong = 0;
+
+	rcu_join();
+	while (!atomic_load(&r->stop)) {
+		for (int i = 0; i < STEADY; i++) {
+			struct flow_key key = r->steady[i]->match.value, mask = {0};
+			uint64_t version = atomic_load(&r->version);
+
+			n_wrong += classifier_lookup(&r->cls, version, &key, &mask) !=
+				   r->steady[i];
+			n++;
+		}
+		rcu_quiesce();
+	}
+	rcu_leave();
+	atomic_fetch_add(&r->n_lookups, n);
+	atomic_fetch_add(&r->n_wrong, n_wrong);
+	return NULL;
+}
+
+/* Adds up to `n` other rules, removes them again. */
+static void churn(struct random *rng, struct readers *r, int n)
+{
+	struct rule *others[200];
+	uint64_t version = atomic_load(&r->version);
+	int n_others = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct match match;
+
+		random_other_match(rng, &match);
+		if (classifier_find(&r->cls, &match, 9))
+			continue;
+		others[n_others] = make_rule(&match, 9);
+		assert_int_equal(classifier_insert(&r->cls, others[n_others++], version + 1), 0);
+	}
+	assert_int_equal(classifier_publish(&r->cls), 0);
+	atomic_store(&r->version, version + 1);
+	for (int i = 0; i < n_others; i++)
+		classifier_hide(others[i], version + 2);
+	assert_int_equal(classifier_publish(&r->cls), 0);
+	atomic_store(&r->version, version + 2);
+	rcu_wait();
+	for (int i = 0; i < n_others; i++)
+		classifier_remove(&r->cls, others[i]);
+	classifier_purge(&r->cls);
+}
+
+static void test_readers(void **state UNUSED)
+{
+	struct readers r = {0};
+	struct random rng;
+	pthread_t threads[2];
+
+	random_init(&rng, test_seed());
+	classifier_init(&r.cls);
+	atomic_store(&r.version, 1);
+	for (int i = 0; i < STEADY; i++) {
+		struct match match;
+
+		steady_match(i, &match);
+		r.steady[i] = make_rule(&match, 5);
+		assert_int_equal(classifier_insert(&r.cls, r.steady[i], 1), 0);
+	}
+	assert_int_equal(classifier_publish(&r.cls), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_all_the_time, &r), 0);
+	for (int i = 0; i < 150; i++)
+		churn(&rng, &r, 1 + (int)random_below(&rng, 200));
+	atomic_store(&r.stop, true);
+	rcu_offline();
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	rcu_online();
+	assert_true(r.n_lookups > 0);
+	assert_int_equal(r.n_wrong, 0);
+	classifier_uninit(&r.cls);
+}
+
 /* Not a benchmark: a look-up among many rules stays within an order of magnitude of what it should
  * be, whatever else the machine does. */
 static void test_many_rules(void **state UNUSED)
@@ -389,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_mask_is_narrow),
 		cmocka_unit_test(test_early_end),
 		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_readers),
 		cmocka_unit_test(test_many_rules),
 	};
 
