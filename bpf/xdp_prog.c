@@ -27,6 +27,8 @@
 #define BPFFS "/sys/fs/bpf"
 /* What libxdp calls the program that calls the others. */
 #define DISPATCHER "xdp_dispatcher"
+/* With what the names of our own programs start. */
+#define OUR_PREFIX "vswitch_xdp"
 #define NEEDED_CAPABILITIES "CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
 
 const char *xdp_prog_mode_format(enum xdp_prog_mode mode)
@@ -202,8 +204,11 @@ static int check_shareable(const struct xdp_prog_config *config, uint32_t id,
 	struct statfs fs;
 
 	get_program_name(id, name);
+	if (!strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)))
+		return error_set(err, EBUSY, "%s is a port of another switch already",
+				 config->ifname);
 	if (mode != config->mode)
-		return error_set(err, EBUSY,
+		return error_set(err, EEXIST,
 				 "%s has XDP program '%s' (id %u) in %s mode, which excludes %s "
 				 "mode",
 				 config->ifname, name, id, xdp_prog_mode_format(mode),

@@ -59,7 +59,8 @@ struct xdp_prog {
 };
 
 /* Loads and attaches. Returns 0, or a negative errno with `err` set: -EPERM, -EBUSY (another XDP
- * program that does not share), -EOPNOTSUPP and others as the kernel and the driver say. */
+ * program that does not share), -EEXIST (one in another mode), -ENOENT (no BPF file system),
+ * -EOPNOTSUPP and others as the kernel and the driver say. */
 int xdp_prog_open(const struct xdp_prog_config *config, struct xdp_prog **progp,
 		  struct error *err) WARN_UNUSED;
 

@@ -133,6 +133,12 @@ static int parse_options(struct afxdp_port *port, const struct port_config *conf
 	return ret;
 }
 
+/* Is it no use to try another way after this error? */
+static bool is_final(int ret)
+{
+	return ret == -EPERM || ret == -EBUSY || ret == -ENODEV || ret == -ENOENT;
+}
+
 /* ---- sockets ----------------------------------------------------------------------------------
  */
 
@@ -189,7 +195,7 @@ static int open_sockets_sg(struct afxdp_port *port, bool zerocopy, uint32_t mtu,
 				   &port->no_sg);
 		if (!ret)
 			return 0;
-		if (ret == -EPERM || ret == -EBUSY)
+		if (is_final(ret))
 			return error_set(err, ret, "%s", port->no_sg.text);
 	}
 	port->sg = false;
@@ -224,8 +230,7 @@ static int open_prog(struct afxdp_port *port, enum xdp_prog_mode mode, struct er
 	ret = xdp_prog_open(&config, &port->prog, &port->no_sg);
 	if (!ret)
 		return 0;
-	/* Not a matter of multi-buffer: no use in trying without. */
-	if (ret == -EPERM || ret == -EBUSY || ret == -ENODEV || ret == -ENOENT)
+	if (is_final(ret) || ret == -EEXIST)
 		return error_set(err, ret, "%s", port->no_sg.text);
 	config.frags = false;
 	return xdp_prog_open(&config, &port->prog, err);
@@ -269,7 +274,7 @@ static int climb(struct afxdp_port *port, uint32_t mtu, struct error *err)
 		ret = try_mode(port, port->mode, mtu, &port->refused[port->mode]);
 		if (!ret)
 			return 0;
-		if (ret == -EPERM)
+		if (is_final(ret))
 			return error_set(err, ret, "%s", port->refused[port->mode].text);
 	}
 	return explain_ladder(port, ret, err);

@@ -673,7 +673,8 @@ static void check_foreign(const char *name, int expected, const char *text)
 	ifindex = (int)if_nametoindex("p0");
 	assert_int_equal(bpf_xdp_attach(ifindex, fd, XDP_FLAGS_DRV_MODE, NULL), 0);
 	check_refused(dp, "p0", "mode=native", expected, text);
-	check_refused(dp, "p0", "mode=generic", -EBUSY, "in native mode, which excludes");
+	check_refused(dp, "p0", "", expected, text);
+	check_refused(dp, "p0", "mode=generic", -EEXIST, "in native mode, which excludes");
 	/* It is still there. */
 	assert_int_equal(bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL), 0);
 	close(fd);
@@ -690,6 +691,21 @@ static void test_foreign_program(void **state UNUSED)
 static void test_no_bpffs(void **state UNUSED)
 {
 	check_foreign("xdp_dispatcher", -ENOENT, "mount -t bpf bpf /sys/fs/bpf");
+}
+
+/* Two switches cannot have one device. */
+static void test_second_switch(void **state UNUSED)
+{
+	struct datapath *dp = bed_create_datapath(1, 4096);
+	struct port *port;
+
+	bed_add_veth("p0", "q0", "");
+	port = open_by_hand(dp, "p0");
+	check_refused(dp, "p0", "", -EBUSY, "p0 is a port of another switch already");
+	port->class->close(port);
+	assert_int_equal(bed_count_lent(dp), 0);
+	datapath_destroy(dp);
+	bed_run("ip link del q0");
 }
 
 static void test_without_privileges(void **state UNUSED)
@@ -742,6 +758,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_foreign_program),
 		cmocka_unit_test(test_no_bpffs),
+		cmocka_unit_test(test_second_switch),
 		cmocka_unit_test(test_without_privileges),
 		cmocka_unit_test(test_pool_too_small),
 	};
