@@ -158,7 +158,6 @@ int vhost_dev_create(const struct vhost_dev_config *config, const struct vhost_d
 	dev->aux = aux;
 	dev->n_rings = 2 * config->n_queue_pairs;
 	dev->sock = -1;
-	dev->request_fd = -1;
 	guest_mem_init(&dev->mem);
 	vhost_msg_init(&dev->msg);
 	for (unsigned int i = 0; i < VHOST_RINGS_MAX; i++) {
@@ -200,7 +199,6 @@ void vhost_dev_detach(struct vhost_dev *dev)
 	dirty_log_close(&dev->log);
 	guest_mem_clear(&dev->mem);
 	vhost_msg_reset(&dev->msg);
-	vhost_dev_close_fd(&dev->request_fd);
 	vhost_dev_close_fd(&dev->sock);
 	dev->features = 0;
 	dev->protocol_features = 0;
@@ -277,6 +275,17 @@ int vhost_dev_run(struct vhost_dev *dev)
 	return ret;
 }
 
+int vhost_dev_run_timeout(struct vhost_dev *dev)
+{
+	if (dev->sock < 0)
+		return -ENOTCONN;
+	if (!dev->msg.have)
+		return 0;
+	vhost_dev_fault(dev, VHOST_FAULT_MSG_TIMEOUT, "%u bytes of %s", dev->msg.have,
+			vhost_proto_name(dev->msg.header.request));
+	return end_by_fault(dev);
+}
+
 int vhost_dev_run_alarm(struct vhost_dev *dev)
 {
 	eventfd_t count;
@@ -337,6 +346,7 @@ void vhost_dev_get_status(const struct vhost_dev *dev, struct vhost_dev_status *
 		.mtu = dev->mtu,
 		.device_status = dev->device_status,
 		.n_messages = dev->n_messages,
+		.is_mid_message = dev->msg.have > 0,
 		.n_refused = dev->n_refused,
 	};
 	for (unsigned int i = 0; i < dev->n_rings; i++)

@@ -90,15 +90,20 @@ struct vhost_dev;
 	 VHOST_BIT(VIRTIO_NET_F_HOST_ECN) | VHOST_BIT(VIRTIO_NET_F_HOST_UFO) |                     \
 	 VHOST_BIT(VHOST_NET_F_GUEST_USO4) | VHOST_BIT(VHOST_NET_F_GUEST_USO6) |                   \
 	 VHOST_BIT(VHOST_NET_F_HOST_USO))
-/* All that may be offered, and the protocol features. */
+/*
+ * All that may be offered, and the protocol features. The channel for requests of the back end
+ * (BACKEND_REQ) is not among them: a network device without a configuration space of its own has
+ * nothing to ask, and a socket that we hold for its front end could keep that front end's own
+ * connection open after its death.
+ */
 #define VHOST_DEV_FEATURES                                                                         \
 	(VHOST_DEV_RING_FEATURES | VHOST_DEV_NET_FEATURES | VHOST_DEV_OFFLOAD_FEATURES)
 #define VHOST_DEV_PROTOCOL_FEATURES                                                                \
 	(VHOST_BIT(VHOST_PROTOCOL_MQ) | VHOST_BIT(VHOST_PROTOCOL_LOG_SHMFD) |                      \
 	 VHOST_BIT(VHOST_PROTOCOL_RARP) | VHOST_BIT(VHOST_PROTOCOL_REPLY_ACK) |                    \
-	 VHOST_BIT(VHOST_PROTOCOL_NET_MTU) | VHOST_BIT(VHOST_PROTOCOL_BACKEND_REQ) |               \
-	 VHOST_BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD) | VHOST_BIT(VHOST_PROTOCOL_RESET_DEVICE) |       \
-	 VHOST_BIT(VHOST_PROTOCOL_CONFIGURE_MEM_SLOTS) | VHOST_BIT(VHOST_PROTOCOL_STATUS))
+	 VHOST_BIT(VHOST_PROTOCOL_NET_MTU) | VHOST_BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD) |            \
+	 VHOST_BIT(VHOST_PROTOCOL_RESET_DEVICE) | VHOST_BIT(VHOST_PROTOCOL_CONFIGURE_MEM_SLOTS) |  \
+	 VHOST_BIT(VHOST_PROTOCOL_STATUS))
 
 /* MTU that NET_SET_MTU may ask for. */
 #define VHOST_DEV_MTU_MIN 68u
@@ -137,6 +142,7 @@ struct vhost_dev_status {
 	unsigned int mtu; /* as asked for by NET_SET_MTU, 0: not */
 	uint8_t device_status; /* virtio device status by SET_STATUS */
 	uint64_t n_messages; /* handled since it was created */
+	bool is_mid_message; /* part of the next one is here */
 	uint64_t n_refused; /* of these, answered with a failure */
 	uint64_t faults[VHOST_N_FAULTS]; /* connections lost, by reason */
 };
@@ -166,6 +172,9 @@ int vhost_dev_get_alarm_fd(const struct vhost_dev *dev);
  * a fault, which is then counted and logged.
  */
 int vhost_dev_run(struct vhost_dev *dev) WARN_UNUSED;
+
+/* Give up a front end that does not send the rest of a message. Returns as vhost_dev_run(). */
+int vhost_dev_run_timeout(struct vhost_dev *dev) WARN_UNUSED;
 
 /* Look for broken rings, when the alarm is readable. Returns as vhost_dev_run(). */
 int vhost_dev_run_alarm(struct vhost_dev *dev) WARN_UNUSED;

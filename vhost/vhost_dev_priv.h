@@ -53,7 +53,6 @@ struct vhost_dev {
 
 	/* Of the connection. */
 	int sock; /* -1: not attached */
-	int request_fd; /* for requests of ours, -1: none */
 	struct vhost_msg msg; /* the one that is coming in */
 	uint64_t features; /* negotiated */
 	uint64_t protocol_features;

@@ -27,6 +27,7 @@
 	X(MSG_FD_KIND, "msg_fd_kind", "a file descriptor of another kind than the request takes")  \
 	X(MSG_MEMORY, "msg_memory", "a memory region that cannot be mapped")                       \
 	X(MSG_REFUSED, "msg_refused", "what was asked cannot be done, and nobody listens")         \
+	X(MSG_TIMEOUT, "msg_timeout", "a message whose end does not come")                         \
 	X(REPLY_STUCK, "reply_stuck", "the front end does not read its answers")                   \
 	X(MEMORY_LOST, "memory_lost", "the memory file was cut short while in use")                \
 	X(RING_UNMAPPED, "ring_unmapped", "a ring is not in guest memory (it waits for that)")     \

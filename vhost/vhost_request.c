@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vhost/vhost_dev_priv.h"
@@ -182,19 +181,6 @@ static enum vhost_outcome set_mtu(struct vhost_dev *dev, struct vhost_msg *msg)
 		return refuse(dev);
 	}
 	dev->mtu = (unsigned int)mtu;
-	return VHOST_OUTCOME_DONE;
-}
-
-static enum vhost_outcome set_backend_req_fd(struct vhost_dev *dev, struct vhost_msg *msg)
-{
-	socklen_t size = sizeof(int);
-	int type;
-
-	if (getsockopt(msg->fds[0], SOL_SOCKET, SO_TYPE, &type, &size) || type != SOCK_STREAM)
-		return vhost_dev_fault(dev, VHOST_FAULT_MSG_FD_KIND,
-				       "the channel for requests is not a stream socket");
-	vhost_dev_close_fd(&dev->request_fd);
-	dev->request_fd = vhost_msg_take_fd(msg, 0);
 	return VHOST_OUTCOME_DONE;
 }
 
@@ -438,8 +424,6 @@ static const struct request requests[VHOST_N_REQUESTS] = {
 		PROTOCOL(RARP), false},
 	[VHOST_NET_SET_MTU] = {set_mtu, SIZE(uint64_t), FDS_NONE, RING_NONE, TIME_ANY,
 		PROTOCOL(NET_MTU), false},
-	[VHOST_SET_BACKEND_REQ_FD] = {set_backend_req_fd, 0, 0, FDS_ONE, RING_NONE, TIME_ANY,
-		PROTOCOL(BACKEND_REQ), false},
 	[VHOST_GET_INFLIGHT_FD] = {get_inflight_fd, VHOST_INFLIGHT_WIRE_SIZE,
 		sizeof(struct vhost_inflight_area), FDS_NONE, RING_NONE, TIME_ALL_STOPPED,
 		PROTOCOL(INFLIGHT_SHMFD), false},

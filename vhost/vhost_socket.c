@@ -22,10 +22,12 @@ struct vhost_socket {
 	dev_t file_dev; /* server: the socket file that is ours */
 	ino_t file_ino;
 	uint64_t delay_ns; /* how long the next wait is */
-	uint64_t deadline_ns; /* WAITING: when to try again; CONNECTED: when to read again */
+	uint64_t deadline_ns; /* WAITING: when to try again; CONNECTED: when to read again, or when
+			       * the message that began has to be whole */
 	uint64_t connected_ns; /* when the connection began */
 	uint64_t second_ns; /* when the second began in which messages are counted */
 	uint64_t n_messages; /* the device's count at that time */
+	uint64_t last_message; /* and when the deadline for a message was set */
 	bool is_paused; /* it is not read until the deadline */
 	struct error error;
 };
@@ -267,16 +269,13 @@ static void end_connection(struct vhost_socket *s, int reason, uint64_t now_ns)
 }
 
 /* Stops reading for the rest of this second if the front end sends too much. */
-static void limit_messages(struct vhost_socket *s, uint64_t now_ns)
+static void limit_messages(struct vhost_socket *s, uint64_t n_messages, uint64_t now_ns)
 {
-	struct vhost_dev_status status;
-
-	vhost_dev_get_status(s->dev, &status);
 	if (now_ns - s->second_ns >= CLOCK_NS_PER_S) {
 		s->second_ns = now_ns;
-		s->n_messages = status.n_messages;
+		s->n_messages = n_messages;
 	}
-	if (status.n_messages - s->n_messages < VHOST_SOCKET_MESSAGES_PER_S)
+	if (n_messages - s->n_messages < VHOST_SOCKET_MESSAGES_PER_S)
 		return;
 	if (watch(s, vhost_dev_get_fd(s->dev), 0, EPOLL_CTL_MOD))
 		return;
@@ -284,16 +283,33 @@ static void limit_messages(struct vhost_socket *s, uint64_t now_ns)
 	s->deadline_ns = s->second_ns + CLOCK_NS_PER_S;
 }
 
-static void run_connection(struct vhost_socket *s, bool is_alarm, uint64_t now_ns)
+/* Looks after a connection that goes on. */
+static void set_deadline(struct vhost_socket *s, uint64_t now_ns)
 {
-	int ret = is_alarm ? vhost_dev_run_alarm(s->dev) : vhost_dev_run(s->dev);
+	struct vhost_dev_status status;
 
+	vhost_dev_get_status(s->dev, &status);
+	if (!s->is_paused)
+		limit_messages(s, status.n_messages, now_ns);
+	if (s->is_paused)
+		return;
+	if (!status.is_mid_message) {
+		s->deadline_ns = VHOST_SOCKET_NEVER;
+	} else if (s->deadline_ns == VHOST_SOCKET_NEVER || s->last_message != status.n_messages) {
+		s->deadline_ns = now_ns + VHOST_SOCKET_MESSAGE_NS;
+		s->last_message = status.n_messages;
+	}
+}
+
+/* What the device said when it was run. */
+static void handle_result(struct vhost_socket *s, int result, uint64_t now_ns)
+{
 	if (s->state != VHOST_SOCKET_CONNECTED)
 		return;
-	if (ret)
-		end_connection(s, ret, now_ns);
+	if (result)
+		end_connection(s, result, now_ns);
 	else
-		limit_messages(s, now_ns);
+		set_deadline(s, now_ns);
 }
 
 static void run_deadline(struct vhost_socket *s, uint64_t now_ns)
@@ -304,6 +320,8 @@ static void run_deadline(struct vhost_socket *s, uint64_t now_ns)
 	} else if (s->is_paused) {
 		s->is_paused = false;
 		(void)watch(s, vhost_dev_get_fd(s->dev), EPOLLIN, EPOLL_CTL_MOD);
+	} else {
+		handle_result(s, vhost_dev_run_timeout(s->dev), now_ns);
 	}
 }
 
@@ -320,11 +338,11 @@ void vhost_socket_run(struct vhost_socket *s, uint64_t now_ns)
 
 		/* An event of this round may have closed what the next one is about. */
 		if (fd == vhost_dev_get_alarm_fd(s->dev))
-			run_connection(s, true, now_ns);
+			handle_result(s, vhost_dev_run_alarm(s->dev), now_ns);
 		else if (fd == s->listen_fd && s->state == VHOST_SOCKET_LISTENING)
 			accept_connection(s, now_ns);
 		else if (fd == vhost_dev_get_fd(s->dev))
-			run_connection(s, false, now_ns);
+			handle_result(s, vhost_dev_run(s->dev), now_ns);
 	}
 }
 

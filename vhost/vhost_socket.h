@@ -19,7 +19,9 @@
  * Waiting grows from VHOST_SOCKET_RETRY_MIN_NS, doubling up to VHOST_SOCKET_RETRY_MAX_NS, with each
  * attempt that fails and each connection that ends in a fault; so a front end that breaks the rules
  * in a loop costs a few messages a second. A connection that lasted resets it. A front end that
- * sends more than VHOST_SOCKET_MESSAGES_PER_S is read no further in that second.
+ * sends more than VHOST_SOCKET_MESSAGES_PER_S is read no further in that second; one that does not
+ * send the rest of a message within VHOST_SOCKET_MESSAGE_NS is disconnected (it may be dead, with
+ * its own end of the connection held by the part that came).
  *
  * There is no loop in here: the caller watches one file descriptor (an epoll instance that holds
  * all others, and stays the same) for reading, and a deadline, and calls vhost_socket_run() when
@@ -44,6 +46,7 @@
 #define VHOST_SOCKET_RETRY_MIN_NS (100 * CLOCK_NS_PER_MS)
 #define VHOST_SOCKET_RETRY_MAX_NS (5 * CLOCK_NS_PER_S)
 #define VHOST_SOCKET_MESSAGES_PER_S 2000
+#define VHOST_SOCKET_MESSAGE_NS (5 * CLOCK_NS_PER_S)
 
 /* No deadline. */
 #define VHOST_SOCKET_NEVER UINT64_MAX

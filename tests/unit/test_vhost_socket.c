@@ -278,6 +278,45 @@ static void test_flood(void **state UNUSED)
 	vhost_socket_close(s);
 }
 
+/* Half a message, with the sender's own end beside it, and then nothing more. */
+static void test_half_message(void **state UNUSED)
+{
+	struct vhost_header header = {VHOST_SET_LOG_FD, VHOST_FLAG_VERSION, 0};
+	struct vhost_dev_status status;
+	struct vhost_socket *s;
+
+	assert_int_equal(vhost_socket_open(&config, driver.dev, now, &s, NULL), 0);
+	driver.sock = connect_to();
+	run(s);
+	assert_int_equal(driver_send_raw(&driver, &header, 5, &driver.sock, 1), 0);
+	hang_up(s);
+	assert_int_equal(vhost_socket_get_state(s), VHOST_SOCKET_CONNECTED);
+	assert_int_equal(vhost_socket_get_deadline(s), now + VHOST_SOCKET_MESSAGE_NS);
+	now += VHOST_SOCKET_MESSAGE_NS;
+	run(s);
+	assert_int_equal(vhost_socket_get_state(s), VHOST_SOCKET_WAITING);
+	vhost_dev_get_status(driver.dev, &status);
+	assert_int_equal(status.faults[VHOST_FAULT_MSG_TIMEOUT], 1);
+	/* one that takes its time, but comes */
+	now = vhost_socket_get_deadline(s);
+	run(s);
+	driver.sock = connect_to();
+	run(s);
+	for (int i = 0; i < 3; i++) {
+		header.request = VHOST_SET_OWNER;
+		assert_int_equal(driver_send_raw(&driver, &header, 5, NULL, 0), 0);
+		run(s);
+		assert_int_equal(vhost_socket_get_deadline(s), now + VHOST_SOCKET_MESSAGE_NS);
+		now += VHOST_SOCKET_MESSAGE_NS - 1;
+		run(s);
+		assert_int_equal(driver_send_raw(&driver, (uint8_t *)&header + 5, 7, NULL, 0), 0);
+		run(s);
+		assert_true(vhost_socket_get_deadline(s) == VHOST_SOCKET_NEVER);
+	}
+	hang_up(s);
+	vhost_socket_close(s);
+}
+
 /* A broken ring is found by the alarm, which is in the one descriptor as well. */
 static void test_alarm(void **state UNUSED)
 {
@@ -312,7 +351,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SOCKET(test_server),	  SOCKET(test_stale), SOCKET(test_client),
-		SOCKET(test_faults_wait), SOCKET(test_flood), SOCKET(test_alarm),
+		SOCKET(test_faults_wait), SOCKET(test_flood), SOCKET(test_half_message),
+		SOCKET(test_alarm),
 	};
 
 	return cmocka_run_group_tests_name("vhost_socket", tests, NULL, NULL);
