@@ -42,3 +42,11 @@ tests_fuzz_fuzz_rule_text_LDADD = $(fuzz_ldadd)
 fuzz_tests += tests/fuzz/fuzz_control
 tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(fuzz_driver)
 tests_fuzz_fuzz_control_LDADD = $(fuzz_ldadd)
+
+fuzz_tests += tests/fuzz/fuzz_vhost_message
+tests_fuzz_fuzz_vhost_message_SOURCES = tests/fuzz/fuzz_vhost_message.c $(vhost_driver) $(fuzz_driver)
+tests_fuzz_fuzz_vhost_message_LDADD = $(fuzz_ldadd)
+
+fuzz_tests += tests/fuzz/fuzz_vhost_ring
+tests_fuzz_fuzz_vhost_ring_SOURCES = tests/fuzz/fuzz_vhost_ring.c $(fuzz_driver)
+tests_fuzz_fuzz_vhost_ring_LDADD = $(fuzz_ldadd)
