@@ -40,3 +40,10 @@ PHONY_TARGETS += bench
 bench: all $(bench_programs)
 	PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(top_srcdir)/tests/bench/run.py \
 		--builddir $(top_builddir) $(BENCH_FLAGS) $(BENCH)
+
+# by hand: what vhost/ costs without a switch around it, see the head of each
+vhost_programs = tests/bench/vhost_forward tests/bench/vhost_rings
+EXTRA_PROGRAMS += $(vhost_programs)
+CLEANFILES += $(vhost_programs)
+tests_bench_vhost_forward_SOURCES = tests/bench/vhost_forward.c
+tests_bench_vhost_rings_SOURCES = tests/bench/vhost_rings.c $(vhost_driver)
