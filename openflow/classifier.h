@@ -8,13 +8,15 @@
  * ends when no later one can hold a better rule. 100,000 rules in 60 masks cost 60 probes at most.
  *
  * What was looked at. The caller gets a mask of all bits that decided: any key that agrees in them
- * has the same winner. The fewer bits, the wider the megaflow. Three things keep them few:
+ * has the same winner. The fewer bits, the wider the megaflow. Three things keep them few, and the
+ * look-up short:
  *   - the early end: subtables behind it add nothing;
- *   - stages: a subtable's mask is cut into in_port, L2, L3 and L4. After each stage an index of
- *     hashes tells whether any rule agrees so far; if not, only the stages up to there count as
- *     looked at;
- *   - tries (prefix_trie.h) for addresses and ports: a subtable whose prefix length has no rule
- *     near the packet is skipped, and just the few bits that told so count.
+ *   - a subtable all of whose rules want the same Ethernet type, and another one than the packet's,
+ *     is passed over for that; one whose prefix lengths of addresses have no rule near the packet,
+ *     for the few bits that told so (prefix_trie.h);
+ *   - stages: a mask is cut into in_port, L2, L3 and L4. After each stage an index of hashes tells
+ *     whether any rule agrees so far; if not, only the stages up to there count as looked at. Ahead
+ *     of L4 the ports' tries are asked.
  *
  * Versions. A change of many rules must show at once. So a rule carries the versions between which
  * it is to be seen; a look-up names a version and passes over all others. A writer that works

@@ -5,9 +5,10 @@
  * An entry says: MAC address M in VLAN V was last seen at port P, at time T. Entries age out, are
  * limited in number, and can be put in by hand (static: never learned over, aged or evicted).
  *
- * Data structure: a hash table of RCU-read chains; beside it, for each port, a list of its entries,
- * oldest first. When the table is full, a new address takes the place of the oldest entry of the
- * port that has most, so that one port that makes addresses up cannot push out the others.
+ * Data structure: a hash index (hash_index.h) to entries, read without locks, its hash seeded by
+ * chance; beside it, for each port, a ring of what was learned there, oldest first. When the table
+ * is full, a new address takes the place of the oldest entry of the port that has most, so that one
+ * port that makes addresses up cannot push out the others.
  *
  * Who depends on what. A verdict of `normal` rests on two facts: the source is known to live at the
  * ingress port, and the destination lives at some port, or is unknown and therefore flooded. A

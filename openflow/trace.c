@@ -150,6 +150,8 @@ int trace_run(struct bridge *bridge, const struct flow_key *key, struct trace *t
 	struct flow_key mask;
 	struct xlate x;
 
+	if (!port && key->in_port == OFPORT_NONE)
+		return error_set(err, ENODEV, "say by which port the packet comes in: in_port=...");
 	if (!port)
 		return error_set(err, ENODEV, "in_port=%u: bridge '%s' has no such port",
 				 key->in_port, bridge->name);

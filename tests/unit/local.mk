@@ -89,6 +89,9 @@ tests_unit_test_container_SOURCES = tests/unit/test_container.c
 
 unit_tests += tests/unit/test_nlerr
 tests_unit_test_nlerr_SOURCES = tests/unit/test_nlerr.c
+unit_tests += tests/unit/test_hash_index
+tests_unit_test_hash_index_SOURCES = tests/unit/test_hash_index.c
+
 unit_tests += tests/unit/test_prefix_trie
 tests_unit_test_prefix_trie_SOURCES = tests/unit/test_prefix_trie.c
 

@@ -419,10 +419,11 @@ static void churn(struct random *rng, struct readers *r, int n)
 
 static void test_readers(void **state UNUSED)
 {
-	struct readers r = {0};
 	struct random rng;
 	pthread_t threads[2];
+	struct readers r;
 
+	memset(&r, 0, sizeof(r));
 	random_init(&rng, test_seed());
 	classifier_init(&r.cls);
 	atomic_store(&r.version, 1);
