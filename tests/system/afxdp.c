@@ -356,6 +356,36 @@ static void test_records(void **state UNUSED)
 	bed_run("ip link del q0");
 }
 
+/* A frame that somebody wrote a record into is not lent for receiving with it. */
+static void test_forged_records(void **state UNUSED)
+{
+	struct datapath *dp = bed_create_datapath(1, 4096);
+	struct frame_pool *pool = datapath_get_pool(dp);
+	const uint32_t magic = XDP_META_MAGIC;
+	struct port *port;
+	uint32_t n_lent = 0;
+
+	for (uint32_t i = 0; i < pool->n_frames; i++)
+		for (uint32_t offset = 0; offset < FRAME_SIZE; offset += sizeof(magic))
+			memcpy(pool->packets[i].frame + offset, &magic, sizeof(magic));
+	bed_add_veth("p0", "q0", "");
+	port = open_by_hand(dp, "p0");
+	for (uint32_t i = 0; i < pool->n_frames; i++) {
+		const struct packet *packet = &pool->packets[i];
+		struct xdp_meta meta;
+
+		if (packet->owner != port->rxqs[0]->owner)
+			continue;
+		memcpy(&meta, packet->frame + FRAME_HEADROOM - sizeof(meta), sizeof(meta));
+		assert_int_not_equal(meta.magic, XDP_META_MAGIC);
+		n_lent++;
+	}
+	assert_true(n_lent >= 64);
+	port->class->close(port);
+	datapath_destroy(dp);
+	bed_run("ip link del q0");
+}
+
 /* ---- ports come and go under traffic ---- */
 
 /* Sends on a raw socket until told to stop. */
@@ -745,6 +775,7 @@ int main(void)
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_partial_checksum),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_forged_records),
 		cmocka_unit_test(test_close_under_traffic),
 		cmocka_unit_test(test_close_under_jumbo_traffic),
 		cmocka_unit_test(test_close_generic_under_traffic),
