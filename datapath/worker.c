@@ -92,24 +92,31 @@ static void run_job(struct worker *worker)
 /* ---- the loop
  * ------------------------------------------------------------------------------------- */
 
-/* Polls each queue once. Returns how many packets came in. */
-static unsigned int poll_queues(struct worker *worker)
+/* Receives from one queue, a batch at a time while it gives whole ones. Returns how many packets. */
+static unsigned int poll_queue(struct worker *worker, struct port_rxq *rxq)
 {
-	const struct worker_polls *polls = rcu_get(&worker->polls);
-	unsigned int total = 0;
+	struct worker_port *in = rcu_get(&worker->ports[rxq->port->no]);
+	struct packet *packets[PACKET_BATCH_MAX];
+	unsigned int total = 0, n, batches = WORKER_BATCHES_MAX;
 
-	for (unsigned int i = 0; i < polls->n; i++) {
-		struct port_rxq *rxq = polls->rxqs[i];
-		struct worker_port *in = rcu_get(&worker->ports[rxq->port->no]);
-		struct packet *packets[PACKET_BATCH_MAX];
-		unsigned int n;
-
+	do {
 		n = rxq->port->class->rx(rxq, &worker->frames, in->counters, packets,
 					 PACKET_BATCH_MAX);
 		if (n)
 			forward_batch(worker, in, packets, n);
 		total += n;
-	}
+	} while (n == PACKET_BATCH_MAX && --batches);
+	return total;
+}
+
+/* Polls each queue. Returns how many packets came in. */
+static unsigned int poll_queues(struct worker *worker)
+{
+	const struct worker_polls *polls = rcu_get(&worker->polls);
+	unsigned int total = 0;
+
+	for (unsigned int i = 0; i < polls->n; i++)
+		total += poll_queue(worker, polls->rxqs[i]);
 	return total;
 }
 

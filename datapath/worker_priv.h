@@ -34,6 +34,8 @@
 
 /* Time without a packet after which a worker goes to sleep. */
 #define WORKER_SPIN_NS (50 * 1000u)
+/* Batches taken from one queue in a round: the flush behind them costs a system call a port. */
+#define WORKER_BATCHES_MAX 4
 /* Packets staged at a port before they are transmitted. */
 #define WORKER_STAGE_MAX 64
 /* Flows handled by one slice of a job. */

@@ -59,6 +59,7 @@ void vswitch_destroy(struct vswitch *vs)
 	while (vs->n_ports > 0)
 		vswitch_remove_port(vs, vs->ports[vs->n_ports - 1]);
 	free(vs->ports);
+	bridge_table_set_datapath(vs->bridges, NULL);
 	datapath_destroy(vs->dp);
 	bridge_table_destroy(vs->bridges);
 	store_close(vs->store);
