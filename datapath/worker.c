@@ -92,7 +92,8 @@ static void run_job(struct worker *worker)
 /* ---- the loop
  * ------------------------------------------------------------------------------------- */
 
-/* Receives from one queue, a batch at a time while it gives whole ones. Returns how many packets. */
+/* Receives from one queue, a batch at a time while it gives whole ones. Returns how many
+ * packets. */
 static unsigned int poll_queue(struct worker *worker, struct port_rxq *rxq)
 {
 	struct worker_port *in = rcu_get(&worker->ports[rxq->port->no]);
