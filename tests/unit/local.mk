@@ -139,3 +139,6 @@ tests_unit_test_vhost_hostile_ring_SOURCES = tests/unit/test_vhost_hostile_ring.
 
 unit_tests += tests/unit/test_vhost_socket
 tests_unit_test_vhost_socket_SOURCES = tests/unit/test_vhost_socket.c $(vhost_driver)
+
+unit_tests += tests/unit/test_vhost_thread
+tests_unit_test_vhost_thread_SOURCES = tests/unit/test_vhost_thread.c $(vhost_driver)
