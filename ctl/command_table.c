@@ -21,7 +21,7 @@
 #define ARG_BRIDGE_OPTIONS(OPTIONAL)                                                               \
 	{.meta = "KEY=VALUE ...", .param = "options", .kind = COMMAND_ARG_PAIRS,                   \
 	 .optional = OPTIONAL, .completes = COMMAND_COMPLETE_KEY,                                  \
-	 .hints = "local mac-ageing mac-limit"}
+	 .hints = "local mac-ageing mac-limit ip mac mtu"}
 #define ARG_VLAN                                                                                   \
 	{.meta = "vlan=VLAN", .kind = COMMAND_ARG_PAIRS, .optional = true,                         \
 	 .completes = COMMAND_COMPLETE_KEY, .keys = "vlan"}
@@ -37,8 +37,10 @@ const struct command command_table[] = {
 	 .args = {ARG_BRIDGE,
 		  ARG_BRIDGE_OPTIONS(true)},
 	 .options = {MAY_EXIST},
-	 .help = "make a bridge, which learns MAC addresses until rules say otherwise; local=no: "
-		 "without an interface for the host, mac-ageing=SECONDS [300], mac-limit=N [8192]",
+	 .help = "make a bridge, which learns MAC addresses until rules say otherwise; "
+		 "local=no: without an interface for the host, mac-ageing=SECONDS [300], "
+		 "mac-limit=N [8192]; options of that interface are those of type=internal, such "
+		 "as ip=ADDRESS/LENGTH",
 	 .in_script = true},
 	{.name = "del-br",
 	 .group = COMMAND_GROUP_BRIDGES,

@@ -3,7 +3,6 @@
 #include "vswitchd/vswitch_priv.h"
 
 #include "lib/log.h"
-#include "lib/suggest.h"
 #include "vswitchd/vswitch_rules.h"
 
 #include <errno.h>
@@ -44,8 +43,6 @@ struct bridge_settings {
 static int parse_bridge_settings(const struct config_bridge *bridge,
 				 struct bridge_settings *settings, struct error *e)
 {
-	static const char *const known[] = {VSWITCH_BRIDGE_LOCAL, VSWITCH_BRIDGE_MAC_AGEING,
-					    VSWITCH_BRIDGE_MAC_LIMIT};
 	int err = 0;
 
 	*settings = (struct bridge_settings){.local = true,
@@ -54,8 +51,6 @@ static int parse_bridge_settings(const struct config_bridge *bridge,
 	for (size_t i = 0; i < bridge->options.n && !err; i++) {
 		const char *key = bridge->options.items[i].key;
 		const char *value = bridge->options.items[i].value;
-		struct suggest suggest;
-		char hint[80];
 
 		if (strcmp(key, VSWITCH_BRIDGE_MAC_AGEING) == 0) {
 			err = parse_number(key, value, &settings->mac_ageing, e);
@@ -65,12 +60,6 @@ static int parse_bridge_settings(const struct config_bridge *bridge,
 			settings->local = strcmp(value, "yes") == 0;
 			if (!settings->local && strcmp(value, "no") != 0)
 				err = error_set(e, EINVAL, "%s=%s: must be yes or no", key, value);
-		} else {
-			suggest_init(&suggest, key);
-			for (size_t j = 0; j < ARRAY_SIZE(known); j++)
-				suggest_offer(&suggest, known[j]);
-			err = error_set(e, EINVAL, "unknown option '%s' of a bridge%s", key,
-					suggest_format(&suggest, hint, sizeof(hint)));
 		}
 	}
 	if (!err && settings->mac_ageing > MAC_TABLE_AGEING_MAX)
@@ -85,8 +74,11 @@ static int parse_bridge_settings(const struct config_bridge *bridge,
 int vswitch_check_bridge(const struct config_bridge *bridge, struct error *e)
 {
 	struct bridge_settings settings;
+	int err;
 
-	return parse_bridge_settings(bridge, &settings, e);
+	err = vswitch_check_local(bridge, e);
+	return err ? error_prefix(e, err, "bridge %s", bridge->name)
+		   : parse_bridge_settings(bridge, &settings, e);
 }
 
 /* Does the MAC name a port that is, or will be, there? */
@@ -129,22 +121,43 @@ static int set_fdb(struct bridge *bridge, const struct bridge_settings *settings
 	return err;
 }
 
-/* Opens or closes the host's own port. That it cannot be opened is shown, and is no failure. */
-static int set_local(struct vswitch *vs, const struct config_bridge *config, bool wanted)
+/*
+ * Opens, changes or closes the host's own port. That it cannot be opened is shown, and is no
+ * failure, but options that make no sense are.
+ */
+static int set_local(struct change *change, const struct config_bridge *config, bool wanted,
+		     struct error *e)
 {
+	struct vswitch *vs = change->vs;
 	struct vswitch_port *port = vswitch_get_port(vs, config->name);
-	struct error e = ERROR_INIT;
+	int err;
 
-	if (!wanted && port)
-		vswitch_remove_port(vs, port);
-	if (!wanted || port)
+	if (!wanted) {
+		if (port)
+			vswitch_remove_port(vs, port);
 		return 0;
-	port = vswitch_insert_port(vs, config->name, config->name, true);
+	}
 	if (!port)
-		return -ENOMEM;
-	if (vswitch_open_port(vs, port, config, NULL, &e))
-		log_info("bridge %s: without a port for the host: %s", config->name, e.text);
+		port = vswitch_insert_port(vs, config->name, config->name, true);
+	if (!port)
+		return error_set(e, ENOMEM, "out of memory");
+	err = vswitch_set_local(vs, port, config, config_lookup_bridge(change->from, config->name),
+				e);
+	if (!err)
+		return 0;
+	if (err == -EINVAL && !change->tolerant)
+		return error_prefix(e, err, "bridge %s", config->name);
+	log_info("bridge %s: without a port for the host: %s", config->name, e->text);
 	return 0;
+}
+
+static void remove_bridge(struct change *change, const char *name)
+{
+	struct vswitch_port *local = vswitch_get_port(change->vs, name);
+
+	if (local)
+		vswitch_remove_port(change->vs, local);
+	bridge_destroy(bridge_lookup(change->vs->bridges, name));
 }
 
 static int add_bridge(struct change *change, const struct config_bridge *config, struct error *e)
@@ -159,10 +172,10 @@ static int add_bridge(struct change *change, const struct config_bridge *config,
 	if (err)
 		return err;
 	err = set_fdb(bridge, &settings, e);
-	if (!err && set_local(change->vs, config, settings.local))
-		err = error_set(e, ENOMEM, "out of memory");
+	if (!err)
+		err = set_local(change, config, settings.local, e);
 	if (err)
-		bridge_destroy(bridge);
+		remove_bridge(change, config->name);
 	return err;
 }
 
@@ -175,18 +188,9 @@ static int set_bridge(struct change *change, const struct config_bridge *config,
 	err = parse_bridge_settings(config, &settings, e);
 	if (!err)
 		err = set_fdb(bridge, &settings, e);
-	if (!err && set_local(change->vs, config, settings.local))
-		err = error_set(e, ENOMEM, "out of memory");
+	if (!err)
+		err = set_local(change, config, settings.local, e);
 	return err;
-}
-
-static void remove_bridge(struct change *change, const char *name)
-{
-	struct vswitch_port *local = vswitch_get_port(change->vs, name);
-
-	if (local)
-		vswitch_remove_port(change->vs, local);
-	bridge_destroy(bridge_lookup(change->vs->bridges, name));
 }
 
 static void remove_port(struct change *change, const struct config_bridge *bridge,

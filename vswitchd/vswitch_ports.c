@@ -4,6 +4,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/suggest.h"
 #include "vswitchd/container.h"
 #include "vswitchd/netns.h"
 
@@ -11,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 /* Options that one port may have. */
 #define OPTIONS_MAX 64
@@ -24,12 +28,34 @@ struct option_list {
 	size_t n;
 };
 
+/* Whose options to pick out of a list. */
+enum option_owner {
+	OPTION_OF_DRIVER, /* of a port: its driver's */
+	OPTION_OF_BRIDGE, /* of a port: its bridge's, such as tag= */
+	OPTION_OF_LOCAL, /* of a bridge: those of its local port's driver */
+};
+
+static bool option_belongs(const char *key, enum option_owner owner)
+{
+	switch (owner) {
+	case OPTION_OF_DRIVER:
+		return !bridge_port_option_is_known(key);
+	case OPTION_OF_BRIDGE:
+		return bridge_port_option_is_known(key);
+	case OPTION_OF_LOCAL:
+		return strcmp(key, VSWITCH_BRIDGE_LOCAL) != 0 &&
+		       strcmp(key, VSWITCH_BRIDGE_MAC_AGEING) != 0 &&
+		       strcmp(key, VSWITCH_BRIDGE_MAC_LIMIT) != 0;
+	}
+	return false;
+}
+
 static int option_list_init(struct option_list *list, const struct config_options *options,
-			    bool of_bridge, struct error *e)
+			    enum option_owner owner, struct error *e)
 {
 	list->n = 0;
 	for (size_t i = 0; i < options->n; i++) {
-		if (bridge_port_option_is_known(options->items[i].key) != of_bridge)
+		if (!option_belongs(options->items[i].key, owner))
 			continue;
 		if (list->n == OPTIONS_MAX)
 			return error_set(e, EINVAL, "a port has at most %d options", OPTIONS_MAX);
@@ -46,7 +72,7 @@ static int parse_bridge_options(const struct config_port *config,
 	int err;
 
 	*bridge_port = (struct bridge_port_config){.name = config->name};
-	err = option_list_init(&list, &config->options, true, e);
+	err = option_list_init(&list, &config->options, OPTION_OF_BRIDGE, e);
 	if (!err)
 		err = bridge_port_config_parse(list.items, list.n, bridge_port, e);
 	bridge_port->ofport_request = config->ofport;
@@ -151,6 +177,39 @@ void vswitch_detach_container(const struct config_bridge *bridge, const struct c
 /* ---- checks -----------------------------------------------------------------------------------
  */
 
+/* A bridge's options are its own and, of the type of its local port, the driver's. */
+static int check_bridge_option(const struct port_class *class, const char *key, struct error *e)
+{
+	static const char *const own[] = {VSWITCH_BRIDGE_LOCAL, VSWITCH_BRIDGE_MAC_AGEING,
+					  VSWITCH_BRIDGE_MAC_LIMIT};
+	struct suggest suggest;
+	char hint[80];
+
+	suggest_init(&suggest, key);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		if (strcmp(own[i], key) == 0)
+			return 0;
+		suggest_offer(&suggest, own[i]);
+	}
+	for (const struct port_option_def *def = class->options; def && def->name; def++) {
+		if (strcmp(def->name, key) == 0)
+			return 0;
+		suggest_offer(&suggest, def->name);
+	}
+	return error_set(e, EINVAL, "unknown option '%s' of a bridge%s", key,
+			 suggest_format(&suggest, hint, sizeof(hint)));
+}
+
+int vswitch_check_local(const struct config_bridge *config, struct error *e)
+{
+	const struct port_class *class = port_class_lookup(VSWITCH_LOCAL_TYPE, e);
+	int err = class ? 0 : -EINVAL;
+
+	for (size_t i = 0; i < config->options.n && !err; i++)
+		err = check_bridge_option(class, config->options.items[i].key, e);
+	return err;
+}
+
 int vswitch_check_port(const struct config_bridge *bridge, const struct config_port *port,
 		       struct error *e)
 {
@@ -163,7 +222,7 @@ int vswitch_check_port(const struct config_bridge *bridge, const struct config_p
 
 	if (!class)
 		return -EINVAL;
-	err = option_list_init(&list, &port->options, false, e);
+	err = option_list_init(&list, &port->options, OPTION_OF_DRIVER, e);
 	if (err)
 		return err;
 	driver_port.options = list.items;
@@ -294,12 +353,55 @@ static int open_port(struct vswitch *vs, struct bridge *bridge, const char *type
 	return err;
 }
 
-static int open_local(struct vswitch *vs, struct bridge *bridge, const char *name,
+/*
+ * A MAC address for the host on this bridge: always the same on this machine, for its peers
+ * remember it when the daemon is started again, and another one on other machines.
+ */
+static void make_local_mac(const char *bridge, char mac[18])
+{
+	char seed[128] = "";
+	FILE *in = fopen("/etc/machine-id", "re");
+	uint64_t hash;
+	size_t n;
+
+	n = in ? fread(seed, 1, 64, in) : 0;
+	if (in)
+		fclose(in);
+	snprintf(seed + n, sizeof(seed) - n, "/%s", bridge);
+	hash = XXH3_64bits(seed, strlen(seed));
+	snprintf(mac, 18, "02:%02x:%02x:%02x:%02x:%02x", (unsigned int)(hash >> 32 & 0xff),
+		 (unsigned int)(hash >> 24 & 0xff), (unsigned int)(hash >> 16 & 0xff),
+		 (unsigned int)(hash >> 8 & 0xff), (unsigned int)(hash & 0xff));
+}
+
+/* The local port's options, with a MAC address in `mac` if none is given. */
+static int local_options_init(struct option_list *list, const struct config_bridge *config,
+			      char mac[18], struct error *e)
+{
+	int err = option_list_init(list, &config->options, OPTION_OF_LOCAL, e);
+
+	if (err || config_options_get(&config->options, "mac") || list->n == OPTIONS_MAX)
+		return err;
+	make_local_mac(config->name, mac);
+	list->items[list->n++] = (struct port_option){.key = "mac", .value = mac};
+	return 0;
+}
+
+static int open_local(struct vswitch *vs, struct bridge *bridge, const struct config_bridge *config,
 		      uint32_t *port_no, struct error *e)
 {
-	struct port_config driver_port = {.name = name};
-	struct bridge_port_config bridge_port = {.name = name, .ofport_request = OFPORT_LOCAL};
+	struct port_config driver_port = {.name = config->name};
+	struct bridge_port_config bridge_port = {.name = config->name,
+						 .ofport_request = OFPORT_LOCAL};
+	struct option_list list;
+	char mac[18];
+	int err;
 
+	err = local_options_init(&list, config, mac, e);
+	if (err)
+		return err;
+	driver_port.options = list.items;
+	driver_port.n_options = list.n;
 	return open_port(vs, bridge, VSWITCH_LOCAL_TYPE, &driver_port, &bridge_port, port_no, e);
 }
 
@@ -314,7 +416,7 @@ static int open_configured(struct vswitch *vs, struct bridge *bridge,
 
 	err = parse_bridge_options(config, &bridge_port, e);
 	if (!err)
-		err = option_list_init(&list, &config->options, false, e);
+		err = option_list_init(&list, &config->options, OPTION_OF_DRIVER, e);
 	if (err)
 		return err;
 	driver_port.options = list.items;
@@ -339,7 +441,7 @@ int vswitch_open_port(struct vswitch *vs, struct vswitch_port *port,
 	if (config)
 		err = open_configured(vs, bridge, config_bridge, config, &port_no, &why);
 	else
-		err = open_local(vs, bridge, port->name, &port_no, &why);
+		err = open_local(vs, bridge, config_bridge, &port_no, &why);
 	port->error = why;
 	if (err) {
 		if (!why.text[0])
@@ -371,26 +473,45 @@ void vswitch_close_port(struct vswitch *vs, struct vswitch_port *port, const cha
 /* ---- changing ---------------------------------------------------------------------------------
  */
 
-/* Lets the running driver take the new options. -EOPNOTSUPP: it cannot. */
+/* Lets the running driver take the options. -EOPNOTSUPP: it cannot. */
 static int set_running(struct vswitch *vs, struct vswitch_port *port,
-		       const struct config_port *config, struct error *e)
+		       const struct option_list *list, struct error *e)
 {
 	struct port *driver = datapath_get_port(vs->dp, port->port_no);
 	struct port_config driver_port = {
-		.name = config->name,
+		.name = port->name,
 		.n_workers = datapath_get_n_workers(vs->dp),
 	};
-	struct option_list list;
-	int err;
 
 	if (!driver->class->set)
 		return -EOPNOTSUPP;
-	err = option_list_init(&list, &config->options, false, e);
-	if (err)
-		return err;
-	driver_port.options = list.items;
-	driver_port.n_options = list.n;
+	driver_port.options = list->items;
+	driver_port.n_options = list->n;
 	return driver->class->set(driver, &driver_port, e);
+}
+
+int vswitch_set_local(struct vswitch *vs, struct vswitch_port *port,
+		      const struct config_bridge *config, const struct config_bridge *old,
+		      struct error *e)
+{
+	struct error ignored = ERROR_INIT;
+	struct option_list list;
+	char mac[18];
+	int err;
+
+	if (port->port_no) {
+		err = local_options_init(&list, config, mac, e);
+		if (!err)
+			err = set_running(vs, port, &list, e);
+		if (err != -EOPNOTSUPP)
+			return err;
+		vswitch_close_port(vs, port, NULL);
+	}
+	err = vswitch_open_port(vs, port, config, NULL, e);
+	if (err == -EINVAL && old && vswitch_open_port(vs, port, old, NULL, &ignored))
+		log_error("port %s: cannot be opened with its old options: %s", port->name,
+			  ignored.text);
+	return err;
 }
 
 /* Do the two differ in options of the driver? */
@@ -398,8 +519,8 @@ static bool driver_options_differ(const struct config_port *old, const struct co
 {
 	struct option_list a, b;
 
-	if (option_list_init(&a, &old->options, false, NULL) ||
-	    option_list_init(&b, &config->options, false, NULL) || a.n != b.n)
+	if (option_list_init(&a, &old->options, OPTION_OF_DRIVER, NULL) ||
+	    option_list_init(&b, &config->options, OPTION_OF_DRIVER, NULL) || a.n != b.n)
 		return true;
 	for (size_t i = 0; i < a.n; i++) {
 		if (strcmp(a.items[i].key, b.items[i].key) != 0 ||
@@ -415,6 +536,7 @@ int vswitch_set_port(struct vswitch *vs, struct vswitch_port *port,
 {
 	struct bridge_port_config bridge_port;
 	struct error ignored = ERROR_INIT;
+	struct option_list list;
 	struct port *driver;
 	int err = 0;
 
@@ -430,7 +552,9 @@ int vswitch_set_port(struct vswitch *vs, struct vswitch_port *port,
 	if (!err && driver && driver->class->refresh)
 		(void)!driver->class->refresh(driver);
 	if (!err && driver_options_differ(old, config)) {
-		err = set_running(vs, port, config, e);
+		err = option_list_init(&list, &config->options, OPTION_OF_DRIVER, e);
+		if (!err)
+			err = set_running(vs, port, &list, e);
 		if (err == -EOPNOTSUPP) {
 			vswitch_close_port(vs, port, NULL);
 			err = vswitch_open_port(vs, port, config_bridge, config, e);

@@ -41,6 +41,14 @@ int vswitch_set_port(struct vswitch *vs, struct vswitch_port *port,
 		     const struct config_bridge *bridge, const struct config_port *old,
 		     const struct config_port *config, struct error *e) WARN_UNUSED;
 
+/* Are all options of a bridge known, to it or to its local port's driver? */
+int vswitch_check_local(const struct config_bridge *bridge, struct error *e) WARN_UNUSED;
+/* Gives the local port its options; opens it if it is closed. Where they make no sense (-EINVAL) it
+ * has those of `old` (may be NULL) again. */
+int vswitch_set_local(struct vswitch *vs, struct vswitch_port *port,
+		      const struct config_bridge *bridge, const struct config_bridge *old,
+		      struct error *e) WARN_UNUSED;
+
 /* Makes or puts right the container's interface, and removes it. */
 int vswitch_attach_container(const struct config_bridge *bridge, const struct config_port *config,
 			     struct error *e) WARN_UNUSED;
