@@ -127,10 +127,13 @@ static inline struct packet *replay_copy(const struct mem_replay *replay,
 /* Steps to the next record, or the next round. */
 static inline void replay_advance(struct mem_replay *replay)
 {
+	uint32_t next = replay->next + 1;
+
 	replay->sent++;
-	if (likely(++replay->next < replay->n))
+	/* the control thread looks at it for the port's status */
+	__atomic_store_n(&replay->next, next < replay->n ? next : 0, __ATOMIC_RELAXED);
+	if (likely(next < replay->n))
 		return;
-	replay->next = 0;
 	if (++replay->loop >= replay->n_loops)
 		__atomic_store_n(&replay->is_done, true, __ATOMIC_RELAXED);
 }
