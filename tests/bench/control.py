@@ -2,13 +2,14 @@
 """What is not packets a second: loading rules, cost of a miss, idle processor time, the first packet
 after an idle time, resident memory. Ours, and Open vSwitch beside it where it has the same thing."""
 
+import json
 import os
 import time
 
 import contenders
 import report
 import workload
-from lab import BenchError, Lab
+from lab import BenchError, Lab, run
 
 N_RULES = 100000
 N_PORTS = 64
@@ -68,12 +69,40 @@ def rules(tools, options):
     return results
 
 
-def idle_once(tools, options, kind):
-    """Percent of a core used with two ports, one rule and no packets."""
+def add_ports(lab, switch, total):
+    """Fills up the bridge, which has g1 and s0, to so many ports."""
+    for number in range(total - 2):
+        lab.add_pair(f"op{number}", f"p{number}")
+        switch.add_port(f"p{number}")
+
+
+def misses(tools, options):
+    """What a look-up costs that misses all caches, with as many rules: the tables alone."""
+    problems, rows, results = {}, [], []
+    with Lab(tools, options.cores) as lab:
+        pcap, path = os.path.join(lab.dir, "packets.pcap"), os.path.join(lab.dir, "rules")
+        workload.write((20000, N_RULES, "overlap"), pcap, path, "in", "out")
+        for _ in range(options.rounds):
+            line = attempt(problems, "vswitch", run, [
+                "taskset", "-c", str(lab.core), tools.classify, "--pcap", pcap, "--rules", path,
+                "--misses"])
+            if line:
+                results.append(json.loads(line))
+    for name in ("median_ns", "mean_ns", "p99_ns"):
+        rows.append([name, report.spread([result[name] for result in results], 0)])
+    report.table(f"translation of a packet that misses the caches, {N_RULES} rules, "
+                 f"{options.rounds} rounds", ["of 20000 packets", "min median max"], rows)
+    report.problems(problems)
+    return results
+
+
+def idle_once(tools, options, kind, n_ports):
+    """Percent of a core used with one rule and no packets."""
     with Lab(tools, options.cores) as lab:
         lab.add_traffic_pairs()
         switch = kind()
         switch.start(lab)
+        add_ports(lab, switch, n_ports)
         time.sleep(1)
         before = switch.process.cpu_seconds()
         time.sleep(IDLE_SECONDS)
@@ -83,10 +112,11 @@ def idle_once(tools, options, kind):
 def idle(tools, options):
     problems, results, rows = {}, {}, []
     for kind in (contenders.Vswitchd, contenders.OvsAfxdp):
-        results[kind.name] = attempt(problems, kind.name, idle_once, tools, options, kind)
-        rows.append([kind.name, report.spread([results[kind.name]], 1).split()[0]])
-    report.table(f"idle for {IDLE_SECONDS} s with two ports attached",
-                 ["switch", "% of a core"], rows)
+        for n_ports in (2, N_PORTS):
+            percent = attempt(problems, kind.name, idle_once, tools, options, kind, n_ports)
+            results[f"{kind.name}, {n_ports} ports"] = percent
+            rows.append([kind.name, n_ports, report.spread([percent], 1).split()[0]])
+    report.table(f"idle for {IDLE_SECONDS} s", ["switch", "ports", "% of a core"], rows)
     report.problems(problems)
     return results
 
@@ -118,13 +148,10 @@ def memory_once(tools, options, kind):
     figures = {}
     with Lab(tools, options.cores) as lab:
         lab.add_traffic_pairs()
-        more = [f"p{number}" for number in range(N_PORTS - 2)]
         switch = kind()
         switch.start_ports(lab, ("g1", "s0"))
         figures["2 ports"] = switch.process.rss_kib()
-        for port in more:
-            lab.add_pair(f"o{port}", port)
-            switch.add_port(port)
+        add_ports(lab, switch, N_PORTS)
         figures[f"{N_PORTS} ports"] = switch.process.rss_kib()
         path = os.path.join(lab.dir, "rules")
         workload.write_exact_rules(path, N_FLOWS, 1, 2)
