@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "openflow/classifier.h"
 
+#include "bpf/flow_parse.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +58,9 @@ static const struct trie_field {
 };
 
 /* Bits of trie_fields, by when they are asked. */
-#define ADDRESS_TRIES 0x0fu
+#define IPV4_TRIES 0x03u
+#define IPV6_TRIES 0x0cu
+#define ADDRESS_TRIES (IPV4_TRIES | IPV6_TRIES)
 #define PORT_TRIES 0x30u
 
 /* Rules with the same mask. */
@@ -97,6 +101,8 @@ struct classifier_order {
 };
 
 static_assert(sizeof(struct classifier_entry) == 24, "entries lie close together");
+
+static_assert(CLASSIFIER_TRIES <= PREFIX_QUERIES_MAX, "all tries can be asked at once");
 
 /* One look-up's memory: each trie is asked once at most. */
 struct lookup {
@@ -665,6 +671,32 @@ static inline void lookup_add_stages(struct lookup *lk, const struct subtable *s
 		lk->mask->w[st->idx[i]] |= st->mask[i];
 }
 
+/* Asks trie `t`, and with it those that are likely to be needed for this kind of packet. Answers
+ * that nobody needs cost little, and say nothing about the mask. */
+static void lookup_ask_tries(struct lookup *lk, int t)
+{
+	struct prefix_query queries[PREFIX_QUERIES_MAX];
+	uint32_t tries = 1u << t;
+	unsigned int n = 0;
+
+	if (lk->key->dl_type == FLOW_BE16(0x0800))
+		tries |= IPV4_TRIES | PORT_TRIES;
+	else if (lk->key->dl_type == FLOW_BE16(0x86dd))
+		tries |= IPV6_TRIES | PORT_TRIES;
+	for (uint32_t left = tries & ~lk->asked; left; left &= left - 1) {
+		int i = __builtin_ctz(left);
+
+		queries[n++] = (struct prefix_query){
+			.trie = &lk->cls->tries[i],
+			.value = trie_value(lk->key, i),
+			.n_bits = trie_fields[i].n_bits,
+			.match = &lk->matches[i],
+		};
+	}
+	prefix_trie_lookup_all(queries, n);
+	lk->asked |= tries;
+}
+
 /* Does one of those tries rule the subtable out? Then the bits that told so are added. */
 static inline bool tries_exclude(struct lookup *lk, const struct classifier_entry *entry,
 				 uint32_t tries)
@@ -673,11 +705,8 @@ static inline bool tries_exclude(struct lookup *lk, const struct classifier_entr
 		int t = __builtin_ctz(left);
 		struct prefix_match *match = &lk->matches[t];
 
-		if (!(lk->asked & 1u << t)) {
-			lk->asked |= 1u << t;
-			prefix_trie_lookup(&lk->cls->tries[t], trie_value(lk->key, t),
-					   trie_fields[t].n_bits, match);
-		}
+		if (!(lk->asked & 1u << t))
+			lookup_ask_tries(lk, t);
 		if (!prefix_match_has(match, entry->prefix[t])) {
 			lookup_add_prefix(lk, t,
 					  MIN(match->n_bits, (unsigned int)entry->prefix[t]));

@@ -262,34 +262,89 @@ void prefix_trie_remove(struct prefix_trie *trie, const uint8_t *value, unsigned
 	}
 }
 
+/* How far a question has come. */
+struct walk {
+	const struct prefix_trie_node *node; /* to be looked at next; NULL: at the end */
+	unsigned int offset; /* bits that are behind it */
+	unsigned int n_bits;
+	struct bits bits;
+	struct prefix_match *match;
+};
+
+/* Returns false when there is no way to go. */
+static inline bool walk_init(struct walk *walk, const struct prefix_query *query)
+{
+	walk->node = rcu_get(&query->trie->root);
+	if (!walk->node)
+		return false;
+	walk->offset = 0;
+	walk->n_bits = query->n_bits;
+	walk->match = query->match;
+	bits_init(&walk->bits, query->value, query->n_bits);
+	return true;
+}
+
+/* Looks at one node. Returns false at the end of the way, with match->n_bits set. */
+static inline bool walk_step(struct walk *walk)
+{
+	const struct prefix_trie_node *node = walk->node, *child;
+	struct prefix_match *match = walk->match;
+	unsigned int same, bit;
+
+	match->n_bits = walk->offset;
+	if (!node)
+		return false;
+	same = node_compare(node, &walk->bits, walk->offset, walk->n_bits - walk->offset);
+	walk->offset += same;
+	if (same < node_n_bits(node)) {
+		match->n_bits = MIN(walk->offset + 1, walk->n_bits);
+		return false;
+	}
+	if (node_n_rules(node))
+		match->lengths[walk->offset / 64] |= UINT64_C(1) << (walk->offset % 64);
+	match->n_bits = walk->offset;
+	if (walk->offset == walk->n_bits)
+		return false;
+	bit = bits_get_bit(&walk->bits, walk->offset);
+	child = rcu_get(&node->edges[bit]);
+	if (!child && rcu_get(&node->edges[!bit])) {
+		match->n_bits = walk->offset + 1;
+		return false;
+	}
+	walk->node = child;
+	__builtin_prefetch(child);
+	return true;
+}
+
+void prefix_trie_lookup_all(const struct prefix_query *queries, unsigned int n)
+{
+	struct walk walks[PREFIX_QUERIES_MAX];
+	uint32_t active = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		memset(queries[i].match, 0, sizeof(*queries[i].match));
+		if (walk_init(&walks[i], &queries[i]))
+			active |= 1u << i;
+	}
+	while (active) {
+		for (uint32_t left = active; left; left &= left - 1) {
+			unsigned int i = (unsigned int)__builtin_ctz(left);
+
+			if (!walk_step(&walks[i]))
+				active &= ~(1u << i);
+		}
+	}
+}
+
 void prefix_trie_lookup(const struct prefix_trie *trie, const uint8_t *value, unsigned int n_bits,
 			struct prefix_match *match)
 {
-	const struct prefix_trie_node *node = rcu_get(&trie->root);
-	unsigned int offset = 0;
-	struct bits bits;
+	const struct prefix_query query = {
+		.trie = trie,
+		.value = value,
+		.n_bits = n_bits,
+		.match = match,
+	};
 
-	memset(match, 0, sizeof(*match));
-	bits_init(&bits, value, n_bits);
-	while (node) {
-		unsigned int same = node_compare(node, &bits, offset, n_bits - offset);
-		const struct prefix_trie_node *child;
-
-		offset += same;
-		if (same < node_n_bits(node)) {
-			match->n_bits = MIN(offset + 1, n_bits);
-			return;
-		}
-		if (node_n_rules(node))
-			match->lengths[offset / 64] |= UINT64_C(1) << (offset % 64);
-		if (offset == n_bits)
-			break;
-		child = rcu_get(&node->edges[bits_get_bit(&bits, offset)]);
-		if (!child && rcu_get(&node->edges[!bits_get_bit(&bits, offset)])) {
-			match->n_bits = offset + 1;
-			return;
-		}
-		node = child;
-	}
-	match->n_bits = offset;
+	prefix_trie_lookup_all(&query, 1);
 }

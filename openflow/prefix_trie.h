@@ -59,7 +59,22 @@ int prefix_trie_insert(struct prefix_trie *trie, const uint8_t *value, unsigned 
 void prefix_trie_remove(struct prefix_trie *trie, const uint8_t *value, unsigned int length,
 			struct graveyard *yard);
 
-/* Which prefixes cover `value`, a field of `n_bits` bits. */
+/* A question: which prefixes cover `value`, a field of `n_bits` bits? */
+struct prefix_query {
+	const struct prefix_trie *trie;
+	const uint8_t *value;
+	unsigned int n_bits;
+	struct prefix_match *match; /* the answer goes here */
+};
+
+/* Most questions at once. */
+#define PREFIX_QUERIES_MAX 6
+
+/* Answers `n` questions side by side: what a way down a large trie costs is waiting for memory, and
+ * several ways can wait together. */
+void prefix_trie_lookup_all(const struct prefix_query *queries, unsigned int n);
+
+/* Answers one. */
 void prefix_trie_lookup(const struct prefix_trie *trie, const uint8_t *value, unsigned int n_bits,
 			struct prefix_match *match);
 
