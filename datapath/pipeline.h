@@ -37,7 +37,7 @@ struct pipeline_verdict {
 struct pipeline {
 	/*
 	 * Translates the packet whose headers are `key`. Fills in the whole verdict. Learning
-	 * happens here. `dry_run`: no side effects, for trace.
+	 * happens here.
 	 */
 	void (*translate)(void *aux, const struct flow_key *key, struct pipeline_verdict *verdict);
 
