@@ -611,7 +611,7 @@ static void test_dispatcher(void **state UNUSED)
 		/* libxdp has attached it alone: the kernel refuses what dispatchers are made of. */
 		detach_other(other, skel);
 		bed_run("ip link del q0; ip link del q1; umount /sys/fs/bpf");
-		print_message("this kernel refuses XDP dispatchers (BPF_PROG_TYPE_EXT)\n");
+		print_message("skipped: this kernel refuses XDP dispatchers (BPF_PROG_TYPE_EXT)\n");
 		skip();
 	}
 	assert_int_equal(count_programs("p0"), 1);
