@@ -24,7 +24,7 @@ tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
 system_tests += tests/system/test_packet.sh
 check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
-system_tests += tests/system/containers.sh tests/system/quickstart.sh
+system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS): | $(bpf_skeletons)
 system_tests += tests/system/daemon.sh
