@@ -106,6 +106,24 @@ static void test_headers(void **state UNUSED)
 	}
 }
 
+/* Descriptors that a request with a payload of zeros takes. */
+static unsigned int get_n_fds(uint32_t request)
+{
+	switch (request) {
+	case VHOST_SET_LOG_BASE:
+	case VHOST_SET_LOG_FD:
+	case VHOST_SET_VRING_KICK:
+	case VHOST_SET_VRING_CALL:
+	case VHOST_SET_VRING_ERR:
+	case VHOST_SET_INFLIGHT_FD:
+	case VHOST_ADD_MEM_REG:
+	case VHOST_REM_MEM_REG: /* should have none, but one is put up with */
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 /* Each request with descriptors that it does not have (CVE-2022-0669, 2019-14818). */
 static void test_extra_fds(void **state UNUSED)
 {
@@ -117,15 +135,45 @@ static void test_extra_fds(void **state UNUSED)
 		fds[i] = driver.mem_fd;
 	for (uint32_t request = 0; request < VHOST_N_REQUESTS + 2; request++) {
 		for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+			uint64_t before = count_fault(VHOST_FAULT_MSG_FDS);
+			bool is_wrong = exists(request) && numbers[i] != get_n_fds(request);
+
 			begin(DRIVER_FEATURES);
 			(void)!driver_request(&driver, request, 0, payload, get_size(request), fds,
 					      numbers[i]);
 			if (vhost_dev_get_fd(driver.dev) >= 0)
 				driver_hang_up(&driver);
 			check_clean();
+			if (is_wrong)
+				assert_int_equal(count_fault(VHOST_FAULT_MSG_FDS), before + 1);
 		}
 	}
-	assert_true(count_fault(VHOST_FAULT_MSG_FDS) > 100);
+}
+
+/* As many descriptors as fit, and one that is lost on the way. */
+static void test_one_fd_too_many(void **state UNUSED)
+{
+	struct vhost_mem_table table = {.n = VHOST_TABLE_REGIONS_MAX};
+
+	for (unsigned int n = VHOST_TABLE_REGIONS_MAX; n < VHOST_TABLE_REGIONS_MAX + 2; n++) {
+		uint64_t before = count_fault(VHOST_FAULT_MSG_FDS);
+		int fds[VHOST_TABLE_REGIONS_MAX + 1];
+
+		for (unsigned int i = 0; i < ARRAY_SIZE(fds); i++) {
+			fds[i] = driver.mem_fd;
+			if (i < table.n)
+				table.regions[i] = (struct vhost_region){i * DRIVER_MIB, DRIVER_MIB,
+									 i * DRIVER_MIB, 0};
+		}
+		begin(DRIVER_FEATURES);
+		assert_int_equal(driver_request(&driver, VHOST_SET_MEM_TABLE, 0, &table,
+						sizeof(table), fds, n),
+				 n == table.n ? 0 : -EPROTO);
+		if (n == table.n)
+			driver_hang_up(&driver);
+		check_clean();
+		assert_int_equal(count_fault(VHOST_FAULT_MSG_FDS), before + (n != table.n));
+	}
 }
 
 static void test_missing_fds(void **state UNUSED)
@@ -501,13 +549,14 @@ static void test_areas(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HOSTILE(test_sizes),	       HOSTILE(test_headers),
-		HOSTILE(test_extra_fds),       HOSTILE(test_missing_fds),
-		HOSTILE(test_fd_kinds),	       HOSTILE(test_ring_numbers),
-		HOSTILE(test_states),	       HOSTILE(test_values),
-		HOSTILE(test_never_reads),     HOSTILE(test_cut_short),
-		HOSTILE(test_random_messages), HOSTILE(test_regions),
-		HOSTILE(test_memory_files),    HOSTILE(test_areas),
+		HOSTILE(test_sizes),	    HOSTILE(test_headers),
+		HOSTILE(test_extra_fds),    HOSTILE(test_one_fd_too_many),
+		HOSTILE(test_missing_fds),  HOSTILE(test_fd_kinds),
+		HOSTILE(test_ring_numbers), HOSTILE(test_states),
+		HOSTILE(test_values),	    HOSTILE(test_never_reads),
+		HOSTILE(test_cut_short),    HOSTILE(test_random_messages),
+		HOSTILE(test_regions),	    HOSTILE(test_memory_files),
+		HOSTILE(test_areas),
 	};
 
 	return cmocka_run_group_tests_name("vhost_hostile", tests, NULL, NULL);

@@ -174,7 +174,8 @@ static void test_bad_log(void **state UNUSED)
 	driver_connect(&driver);
 	driver_negotiate(&driver, DRIVER_FEATURES | LOG_ALL);
 	assert_int_equal(ftruncate(log_fd, LOG_OFFSET + LOG_SIZE), 0);
-	assert_int_equal(send_log(100), 0);
+	assert_int_equal(send_log(40), 0);
+	piece.gpa = 0x180000; /* its mark would be in byte 48 */
 	r = driver_ring_open(&driver, WRITE_RING, 256);
 	/* page marks that do not exist are left out */
 	assert_true(driver_ring_add(r, &piece, 1, DRIVER_DIRECT, 0) >= 0);
@@ -182,6 +183,7 @@ static void test_bad_log(void **state UNUSED)
 	assert_int_equal(vring_pop(get_ring(WRITE_RING), &batch, 8), 1);
 	batch.chains[0].written = 64;
 	assert_int_equal(vring_push(get_ring(WRITE_RING), &batch, 0, 1), 0);
+	assert_int_equal(log_map[LOG_OFFSET + 48], 0);
 	assert_int_equal(driver_ring_send_addr(r, VHOST_ADDR_LOG, r->used_gpa), -EPROTO);
 	vhost_dev_get_status(driver.dev, &status);
 	assert_int_equal(status.faults[VHOST_FAULT_RING_LOG], 1);
