@@ -190,6 +190,7 @@ static void port_uninit(struct config_port *port)
 	free(port->name);
 	free(port->type);
 	free(port->container);
+	free(port->process);
 	config_options_uninit(&port->options);
 	config_options_uninit(&port->container_options);
 }
@@ -464,6 +465,11 @@ static int clone_port(struct config *to, struct config_bridge *bridge,
 	if (from->container) {
 		port->container = strdup(from->container);
 		if (!port->container)
+			return -ENOMEM;
+	}
+	if (from->process) {
+		port->process = strdup(from->process);
+		if (!port->process)
 			return -ENOMEM;
 	}
 	if (config_options_clone(&port->options, &from->options))

@@ -70,6 +70,8 @@ struct config_port {
 	 * port */
 	char *container; /* owned */
 	struct config_options container_options; /* ifname, ip, gateway, ... */
+	/* of a container given by PID: which process that is (process.h); NULL: not known */
+	char *process; /* owned */
 };
 
 struct config_mac {

@@ -103,7 +103,10 @@ static bool port_is_same(const struct config_port *old, const struct config_port
 		return false;
 	if (!old->container != !port->container)
 		return false;
-	return !old->container || strcmp(old->container, port->container) == 0;
+	if (!old->container)
+		return true;
+	return strcmp(old->container, port->container) == 0 &&
+	       strcmp(old->process ? old->process : "", port->process ? port->process : "") == 0;
 }
 
 static int diff_ports_removed(struct config_diff *diff, const struct config_bridge *from,

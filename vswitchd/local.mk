@@ -19,6 +19,8 @@ vswitchd_libvswitchd_a_SOURCES = \
 	vswitchd/methods_show.c \
 	vswitchd/netns.c \
 	vswitchd/netns.h \
+	vswitchd/process.c \
+	vswitchd/process.h \
 	vswitchd/rpc.c \
 	vswitchd/rpc.h \
 	vswitchd/rule_row.c \

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -440,6 +441,18 @@ static int run(struct daemon *daemon, const struct settings *settings)
 	return EXIT_SUCCESS;
 }
 
+/* Ports and clients need descriptors: as many as we may have. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_debug("cannot have more descriptors: %m");
+	}
+}
+
 /* Writing to a client that left, or beyond a file size limit, is an error like any other. */
 static void ignore_signals(void)
 {
@@ -457,6 +470,7 @@ int main(int argc, char **argv)
 	status = parse_options(&settings, argc, argv);
 	if (status < 0) {
 		ignore_signals();
+		raise_limits();
 		umask(077);
 		status = EXIT_FAILURE;
 		if (!settings.foreground && daemon_fork(&daemon, &e)) {

@@ -3,6 +3,7 @@
 #include "vswitchd/methods.h"
 
 #include "vswitchd/container.h"
+#include "vswitchd/process.h"
 #include "vswitchd/vswitch_rules.h"
 
 #include <errno.h>
@@ -219,8 +220,8 @@ static int edit_attach_container(struct config *config, struct rpc_call *call, s
 	struct config_bridge *bridge = lookup_bridge(config, call, e);
 	const char *container = rpc_get_string(call, "container");
 	const char *type = rpc_get_string(call, "type");
+	char name[IFNAMSIZ], process[PROCESS_IDENTITY_SIZE];
 	struct config_port *port;
-	char name[IFNAMSIZ];
 	int err;
 
 	if (!bridge)
@@ -243,6 +244,10 @@ static int edit_attach_container(struct config *config, struct rpc_call *call, s
 	}
 	if (!err)
 		err = edit_container_options(port, call, e);
+	if (!err && process_get_identity(container, process)) {
+		free(port->process);
+		port->process = strdup(process);
+	}
 	if (!err)
 		methods_set(call->result, "port", json_string(port->name));
 	return err;

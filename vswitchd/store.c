@@ -15,7 +15,7 @@
 
 /* "vsw1": marks the file as ours, for file(1) and for us. */
 #define STORE_APPLICATION_ID 0x76737731
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 #define STORE_LOG_PAGES_MAX 1000 /* of the write-ahead log, before it is folded in */
 
 static const char schema[] =
@@ -24,7 +24,7 @@ static const char schema[] =
 	"CREATE TABLE port (name TEXT PRIMARY KEY,"
 	" bridge INTEGER NOT NULL REFERENCES bridge(id) ON DELETE CASCADE,"
 	" type TEXT NOT NULL, ofport INTEGER NOT NULL, options TEXT NOT NULL,"
-	" container TEXT, container_options TEXT) WITHOUT ROWID;"
+	" container TEXT, container_options TEXT, process TEXT) WITHOUT ROWID;"
 	"CREATE INDEX port_bridge ON port(bridge);"
 	"CREATE TABLE mac (bridge INTEGER NOT NULL REFERENCES bridge(id) ON DELETE CASCADE,"
 	" vlan INTEGER NOT NULL, address BLOB NOT NULL, port TEXT NOT NULL,"
@@ -32,6 +32,11 @@ static const char schema[] =
 	"CREATE TABLE rule (bridge INTEGER NOT NULL REFERENCES bridge(id) ON DELETE CASCADE,"
 	" key BLOB NOT NULL, seq INTEGER NOT NULL, text TEXT NOT NULL,"
 	" PRIMARY KEY (bridge, key)) WITHOUT ROWID;";
+
+/* What turns the tables of version i into those of version i + 1. */
+static const char *const migrations[STORE_SCHEMA_VERSION] = {
+	[1] = "ALTER TABLE port ADD COLUMN process TEXT",
+};
 
 static const char *const statements[] = {
 	[STORE_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -42,10 +47,10 @@ static const char *const statements[] = {
 	[STORE_SQL_DELETE_BRIDGE] = "DELETE FROM bridge WHERE name = ?1",
 	[STORE_SQL_PUT_PORT] =
 		"INSERT INTO port (name, bridge, type, ofport, options, container,"
-		" container_options) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO "
-		"UPDATE"
+		" container_options, process) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+		" ON CONFLICT (name) DO UPDATE"
 		" SET bridge = ?2, type = ?3, ofport = ?4, options = ?5, container = ?6,"
-		" container_options = ?7",
+		" container_options = ?7, process = ?8",
 	[STORE_SQL_DELETE_PORT] = "DELETE FROM port WHERE name = ?1",
 	[STORE_SQL_PUT_MAC] =
 		"INSERT INTO mac (bridge, vlan, address, port) VALUES (?1, ?2, ?3, ?4)"
@@ -56,7 +61,8 @@ static const char *const statements[] = {
 	[STORE_SQL_DELETE_RULE] = "DELETE FROM rule WHERE bridge = ?1 AND key = ?2",
 	[STORE_SQL_CLEAR_RULES] = "DELETE FROM rule WHERE bridge = ?1",
 	[STORE_SQL_LOAD_BRIDGES] = "SELECT id, name, options FROM bridge ORDER BY id",
-	[STORE_SQL_LOAD_PORTS] = "SELECT name, type, ofport, options, container, container_options"
+	[STORE_SQL_LOAD_PORTS] = "SELECT name, type, ofport, options, container,"
+				 " container_options, process"
 				 " FROM port WHERE bridge = ?1",
 	[STORE_SQL_LOAD_MACS] = "SELECT vlan, address, port FROM mac WHERE bridge = ?1",
 	[STORE_SQL_LOAD_RULES] = "SELECT key, text FROM rule WHERE bridge = ?1 ORDER BY seq",
@@ -82,6 +88,7 @@ int store_errno(int code)
 		return -EACCES;
 	case SQLITE_NOMEM:
 		return -ENOMEM;
+	case SQLITE_ERROR: /* tables or columns that are not there */
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return -EBADMSG;
@@ -179,6 +186,19 @@ static int create_schema(struct store *store, struct error *e)
 	return err;
 }
 
+/* Brings the tables of an older version up to date. */
+static int migrate(struct store *store, int64_t version, struct error *e)
+{
+	char pragma[64];
+	int err;
+
+	err = execute(store, "BEGIN IMMEDIATE", e);
+	for (; !err && version < STORE_SCHEMA_VERSION; version++)
+		err = execute(store, migrations[version], e);
+	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d; COMMIT", STORE_SCHEMA_VERSION);
+	return err ? err : execute(store, pragma, e);
+}
+
 /* Is the file ours, whole, and of a version that we know? -EBADMSG: it is damaged. */
 static int check_database(struct store *store, struct error *e)
 {
@@ -215,6 +235,9 @@ static int check_database(struct store *store, struct error *e)
 	else if (code != SQLITE_ROW)
 		err = store_fail(store, code, e);
 	sqlite3_finalize(statement);
+	if (!err && version < STORE_SCHEMA_VERSION)
+		err = version < 1 ? error_set(e, EBADMSG, "%s: no version of ours", store->path)
+				  : migrate(store, version, e);
 	return err;
 }
 

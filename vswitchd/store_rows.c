@@ -133,6 +133,7 @@ int store_put_port(struct store *store, const char *bridge, const struct config_
 	sqlite3_bind_text(statement, 6, port->container, -1, SQLITE_STATIC);
 	sqlite3_bind_text(statement, 7, port->container ? container_options : NULL, -1,
 			  SQLITE_STATIC);
+	sqlite3_bind_text(statement, 8, port->process, -1, SQLITE_STATIC);
 	if (options && container_options)
 		err = store_run(store, statement, e);
 	else
@@ -300,7 +301,7 @@ static int load_port(struct config *config, struct config_bridge *bridge, sqlite
 		     struct error *e)
 {
 	const char *name = column_text(row, 0), *type = column_text(row, 1);
-	const char *container = column_text(row, 4);
+	const char *container = column_text(row, 4), *process = column_text(row, 6);
 	struct config_port *port;
 	int err;
 
@@ -315,6 +316,10 @@ static int load_port(struct config *config, struct config_bridge *bridge, sqlite
 		port->container = strdup(container);
 		err = port->container ? parse_options(column_text(row, 5), &port->container_options)
 				      : -ENOMEM;
+	}
+	if (!err && process) {
+		port->process = strdup(process);
+		err = port->process ? 0 : -ENOMEM;
 	}
 	if (err)
 		error_set(e, err, "options of port %s", name);

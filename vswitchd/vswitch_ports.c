@@ -7,6 +7,7 @@
 #include "lib/suggest.h"
 #include "vswitchd/container.h"
 #include "vswitchd/netns.h"
+#include "vswitchd/process.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -151,6 +152,20 @@ static int container_settings_init(struct container_settings *settings,
 	return 0;
 }
 
+/* Does the PID still mean the process that it was attached by? */
+static int check_process(const struct config_port *port, struct error *e)
+{
+	char process[PROCESS_IDENTITY_SIZE];
+
+	if (!port->process || !process_get_identity(port->container, process) ||
+	    strcmp(port->process, process) == 0)
+		return 0;
+	return error_set(e, ESRCH,
+			 "process %s is another one than that which was attached; detach it, or "
+			 "attach it again",
+			 port->container);
+}
+
 int vswitch_attach_container(const struct config_bridge *bridge, const struct config_port *port,
 			     struct error *e)
 {
@@ -158,6 +173,9 @@ int vswitch_attach_container(const struct config_bridge *bridge, const struct co
 	char name[IFNAMSIZ];
 	int err;
 
+	err = check_process(port, e);
+	if (err)
+		return err;
 	err = container_settings_init(&settings, bridge, port, e);
 	if (!err)
 		err = container_attach(&settings.config, name, e);

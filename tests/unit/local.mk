@@ -82,6 +82,9 @@ tests_unit_test_command_SOURCES = tests/unit/test_command.c
 unit_tests += tests/unit/test_rpc
 tests_unit_test_rpc_SOURCES = tests/unit/test_rpc.c
 
+unit_tests += tests/unit/test_process
+tests_unit_test_process_SOURCES = tests/unit/test_process.c
+
 EXTRA_DIST += tests/unit/test.h
 
 unit_tests += tests/unit/test_container

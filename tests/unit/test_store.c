@@ -355,6 +355,16 @@ static void test_empty_file(void **state)
 	store_close(store);
 }
 
+/* Changes the file with the sqlite3 program; skips the test where there is none. */
+static void change_file(const struct fixture *f, const char *sql)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "sqlite3 %s \"%s\" 2>/dev/null", f->file, sql);
+	if (system(command) != 0)
+		skip();
+}
+
 /* Whole as a database, but its rows make no sense. */
 static void test_senseless_rows(void **state)
 {
@@ -365,19 +375,52 @@ static void test_senseless_rows(void **state)
 		"UPDATE port SET name = 'a b' WHERE name = 'p0'",
 		"UPDATE mac SET vlan = 5000",
 		"UPDATE rule SET key = x'00'",
+		"DROP TABLE mac",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
-		char command[256];
-
 		write_store(f, 1);
-		snprintf(command, sizeof(command), "sqlite3 %s \"%s\" 2>/dev/null", f->file,
-			 changes[i]);
-		if (system(command) != 0)
-			skip(); /* the sqlite3 program is not there */
+		change_file(f, changes[i]);
 		assert_set_aside(f, 0);
 		count_entries(f->dir, "", true);
 	}
+}
+
+static void test_older_version(void **state)
+{
+	const struct fixture *f = *state;
+	struct config example;
+	struct store *store;
+
+	write_store(f, 20);
+	change_file(f, "ALTER TABLE port DROP COLUMN process; PRAGMA user_version = 1");
+	make_example(&example, 20);
+	for (int i = 0; i < 2; i++) {
+		store = open_store(f);
+		assert_null(store_get_note(store));
+		assert_store_holds(store, &example);
+		store_close(store);
+	}
+	config_uninit(&example);
+}
+
+static void test_newer_version(void **state)
+{
+	const struct fixture *f = *state;
+	struct error e = ERROR_INIT;
+	struct config example;
+	struct store *store;
+
+	write_store(f, 20);
+	change_file(f, "PRAGMA user_version = 1000");
+	assert_int_equal(store_open(f->dir, &store, &e), -EPROTO);
+	assert_non_null(strstr(e.text, "newer vswitchd"));
+	change_file(f, "PRAGMA user_version = 2");
+	make_example(&example, 20);
+	store = open_store(f);
+	assert_store_holds(store, &example);
+	store_close(store);
+	config_uninit(&example);
 }
 
 /* Files that are no business of ours are left alone, and opening fails with a reason. */
@@ -442,6 +485,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_truncated, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_senseless_rows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_older_version, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_newer_version, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unusable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),
 	};
