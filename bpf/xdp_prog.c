@@ -159,7 +159,11 @@ static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *conf
 		return ret;
 	ret = vswitch_xdp_bpf__load(prog->skel);
 	if (ret)
-		ret = explain(err, ret, "loading the XDP program for", config->ifname);
+		ret = explain(err, ret,
+			      config->mode == XDP_PROG_OFFLOAD
+				      ? "the driver takes no program for the NIC: loading it for"
+				      : "loading the XDP program for",
+			      config->ifname);
 	else
 		ret = attach_link(prog, config, err);
 	if (ret)
