@@ -106,3 +106,16 @@ void rule_get_stats(const struct rule *rule, struct rule_stats *stats)
 	stats->n_bytes = __atomic_load_n(&rule->n_bytes, __ATOMIC_RELAXED);
 	stats->used = __atomic_load_n(&rule->used, __ATOMIC_RELAXED);
 }
+
+struct rule_spec rule_get_spec(const struct rule *rule)
+{
+	return (struct rule_spec){
+		.match = rule->match,
+		.cookie = rule->cookie,
+		.priority = rule->priority,
+		.table_id = rule->table_id,
+		.idle_timeout = rule->idle_timeout,
+		.hard_timeout = rule->hard_timeout,
+		.actions = rule->actions,
+	};
+}

@@ -101,4 +101,7 @@ struct rule_stats {
 };
 void rule_get_stats(const struct rule *rule, struct rule_stats *stats);
 
+/* The rule as a specification; the actions are still the rule's. */
+struct rule_spec rule_get_spec(const struct rule *rule);
+
 #endif /* VSWITCH_OPENFLOW_RULE_H */

@@ -127,23 +127,10 @@ static json_t *take_text(struct strbuf *text)
 	return string;
 }
 
-static struct rule_spec spec_of_rule(const struct rule *rule)
-{
-	return (struct rule_spec){
-		.match = rule->match,
-		.cookie = rule->cookie,
-		.priority = rule->priority,
-		.table_id = rule->table_id,
-		.idle_timeout = rule->idle_timeout,
-		.hard_timeout = rule->hard_timeout,
-		.actions = rule->actions,
-	};
-}
-
 static void dump_rule(void *aux, const struct rule *rule)
 {
 	struct flow_dump *dump = aux;
-	const struct rule_spec spec = spec_of_rule(rule);
+	const struct rule_spec spec = rule_get_spec(rule);
 	struct rule_text_stats stats;
 	struct rule_stats counters;
 	json_t *object = json_object();
@@ -450,7 +437,7 @@ static void tell_trace(struct rpc_call *call, const struct config_bridge *bridge
 							      trace->steps[i].text));
 	methods_set(call->result, "steps", steps);
 	if (trace->rule) {
-		const struct rule_spec spec = spec_of_rule(trace->rule);
+		const struct rule_spec spec = rule_get_spec(trace->rule);
 
 		rule_format(&spec, NULL, &names, &text);
 		methods_set(call->result, "rule", take_text(&text));

@@ -245,24 +245,10 @@ struct collector {
 	int err;
 };
 
-/* The rule as a specification; the actions are still the rule's. */
-static struct rule_spec spec_of_rule(const struct rule *rule)
-{
-	return (struct rule_spec){
-		.match = rule->match,
-		.cookie = rule->cookie,
-		.priority = rule->priority,
-		.table_id = rule->table_id,
-		.idle_timeout = rule->idle_timeout,
-		.hard_timeout = rule->hard_timeout,
-		.actions = rule->actions,
-	};
-}
-
 static void collect(void *aux, const struct rule *rule)
 {
 	struct collector *collector = aux;
-	struct rule_spec spec = spec_of_rule(rule);
+	struct rule_spec spec = rule_get_spec(rule);
 	struct config_rule row;
 
 	if (collector->err)
@@ -500,7 +486,7 @@ static void forget_rule(void *aux, struct bridge *bridge, const struct rule *rul
 			enum flow_expiry why)
 {
 	struct expiry *expiry = aux;
-	struct rule_spec spec = spec_of_rule(rule);
+	struct rule_spec spec = rule_get_spec(rule);
 	struct config_rule row;
 
 	(void)why;
