@@ -43,24 +43,21 @@
 #include "openflow/hash_index.h"
 #include "openflow/prefix_trie.h"
 #include "openflow/rule.h"
-
-/* Fields that have a trie: nw_src, nw_dst, ipv6_src, ipv6_dst, tp_src, tp_dst. */
-#define CLASSIFIER_TRIES 6
+#include "openflow/subtable.h"
 
 struct classifier_order;
-struct subtable;
 
 struct classifier {
 	RCU_POINTER(struct classifier_order) order; /* subtables by falling priority; NULL: none */
-	struct prefix_trie tries[CLASSIFIER_TRIES];
+	struct prefix_trie tries[SUBTABLE_TRIES]; /* as subtable_trie_fields says */
 
 	/* The writer's. */
 	struct subtable **subtables; /* n_subtables of them, in the order they came */
 	uint32_t n_subtables;
-	uint32_t capacity;       /* of subtables */
-	uint32_t n_rules;        /* linked in, hidden ones too */
+	uint32_t capacity; /* of subtables */
+	uint32_t n_rules; /* linked in, hidden ones too */
 	struct hash_index masks; /* hash of the mask to subtable */
-	uint32_t serial;         /* of the subtable made last */
+	uint32_t serial; /* of the subtable made last */
 	struct graveyard yard;
 };
 
@@ -107,8 +104,8 @@ struct classifier_cursor {
 	uint32_t subtable; /* next one */
 	uint32_t n_subtables;
 	const struct subtable *now; /* subtable being walked */
-	uint32_t slot;              /* next in it */
-	struct rule *rule;          /* last given */
+	uint32_t slot; /* next in it */
+	struct rule *rule; /* last given */
 };
 void classifier_cursor_init(struct classifier_cursor *cursor, const struct classifier *cls,
 			    const struct flow_key *mask);

@@ -9,6 +9,8 @@ openflow_libopenflow_a_SOURCES = \
 	openflow/bridge_priv.h \
 	openflow/classifier.c \
 	openflow/classifier.h \
+	openflow/classifier_lookup.c \
+	openflow/classifier_priv.h \
 	openflow/field.c \
 	openflow/field.h \
 	openflow/field_text.c \
@@ -41,6 +43,8 @@ openflow_libopenflow_a_SOURCES = \
 	openflow/rule_text.h \
 	openflow/scan.c \
 	openflow/scan.h \
+	openflow/subtable.c \
+	openflow/subtable.h \
 	openflow/trace.c \
 	openflow/trace.h \
 	openflow/vlan_bitmap.c \

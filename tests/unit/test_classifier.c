@@ -218,7 +218,7 @@ static void run_round(struct random *rng)
 	change(rng, &cls, STEPS + 1, &ref, 0);
 	assert_int_equal(cls.n_rules, 0);
 	assert_int_equal(cls.n_subtables, 0);
-	for (int t = 0; t < CLASSIFIER_TRIES; t++)
+	for (int t = 0; t < SUBTABLE_TRIES; t++)
 		assert_null(rcu_get(&cls.tries[t].root));
 	classifier_uninit(&cls);
 }
