@@ -85,7 +85,7 @@ tests_unit_test_rpc_SOURCES = tests/unit/test_rpc.c
 unit_tests += tests/unit/test_process
 tests_unit_test_process_SOURCES = tests/unit/test_process.c
 
-EXTRA_DIST += tests/unit/test.h
+EXTRA_DIST += tests/unit/test.h tests/unit/rcu_group.h
 
 unit_tests += tests/unit/test_container
 tests_unit_test_container_SOURCES = tests/unit/test_container.c

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lib/rcu.h"
 #include "openflow/bridge.h"
+#include "tests/unit/rcu_group.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -219,19 +220,6 @@ static void test_static_macs(void **state)
 	assert_int_equal(stats.n_entries, 0);
 }
 
-static int group_setup(void **state UNUSED)
-{
-	rcu_join();
-	return 0;
-}
-
-static int group_teardown(void **state UNUSED)
-{
-	rcu_drain();
-	rcu_leave();
-	return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -243,5 +231,5 @@ int main(void)
 		cmocka_unit_test(test_options),
 	};
 
-	return cmocka_run_group_tests_name("bridge", tests, group_setup, group_teardown);
+	return cmocka_run_group_tests_name("bridge", tests, rcu_group_setup, rcu_group_teardown);
 }

@@ -3,6 +3,7 @@
 #include "lib/rcu.h"
 #include "openflow/classifier.h"
 #include "tests/unit/random.h"
+#include "tests/unit/rcu_group.h"
 #include "tests/unit/test.h"
 
 #include <pthread.h>
@@ -491,20 +492,6 @@ static void test_many_rules(void **state UNUSED)
 	classifier_uninit(&cls);
 }
 
-static int setup(void **state UNUSED)
-{
-	rcu_join();
-	print_message("seed %#llx\n", (unsigned long long)test_seed());
-	return 0;
-}
-
-static int teardown(void **state UNUSED)
-{
-	rcu_drain();
-	rcu_leave();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,5 +503,6 @@ int main(void)
 		cmocka_unit_test(test_many_rules),
 	};
 
-	return cmocka_run_group_tests_name("classifier", tests, setup, teardown);
+	return cmocka_run_group_tests_name("classifier", tests, rcu_group_setup,
+					   rcu_group_teardown);
 }

@@ -5,6 +5,7 @@
 #include "openflow/rule_script.h"
 #include "openflow/rule_text.h"
 #include "tests/unit/random.h"
+#include "tests/unit/rcu_group.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -330,19 +331,6 @@ static void test_replace(void **state)
 	assert_int_equal(flow_table_get_n_subtables(table, FLOW_TABLE_ALL), 0);
 }
 
-static int group_setup(void **state UNUSED)
-{
-	rcu_join();
-	return 0;
-}
-
-static int group_teardown(void **state UNUSED)
-{
-	rcu_drain();
-	rcu_leave();
-	return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -358,5 +346,6 @@ int main(void)
 		TEST(test_replace),
 	};
 
-	return cmocka_run_group_tests_name("flow_table", tests, group_setup, group_teardown);
+	return cmocka_run_group_tests_name("flow_table", tests, rcu_group_setup,
+					   rcu_group_teardown);
 }

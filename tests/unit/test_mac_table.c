@@ -3,6 +3,7 @@
 #include "lib/rcu.h"
 #include "openflow/mac_table.h"
 #include "tests/unit/random.h"
+#include "tests/unit/rcu_group.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -340,19 +341,6 @@ static void test_threads(void **state)
 		assert_int_equal(storms[i].n_wrong, 0);
 }
 
-static int group_setup(void **state UNUSED)
-{
-	rcu_join();
-	return 0;
-}
-
-static int group_teardown(void **state UNUSED)
-{
-	rcu_drain();
-	rcu_leave();
-	return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -372,5 +360,5 @@ int main(void)
 		TEST(test_threads),
 	};
 
-	return cmocka_run_group_tests_name("mac_table", tests, group_setup, group_teardown);
+	return cmocka_run_group_tests_name("mac_table", tests, rcu_group_setup, rcu_group_teardown);
 }

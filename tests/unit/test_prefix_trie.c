@@ -2,6 +2,7 @@
 #include "lib/rcu.h"
 #include "openflow/prefix_trie.h"
 #include "tests/unit/random.h"
+#include "tests/unit/rcu_group.h"
 #include "tests/unit/test.h"
 
 #include <string.h>
@@ -177,20 +178,6 @@ static void test_counted(void **state UNUSED)
 	graveyard_uninit(&yard);
 }
 
-static int setup(void **state UNUSED)
-{
-	rcu_join();
-	print_message("seed %#llx\n", (unsigned long long)test_seed());
-	return 0;
-}
-
-static int teardown(void **state UNUSED)
-{
-	rcu_drain();
-	rcu_leave();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,5 +186,6 @@ int main(void)
 		cmocka_unit_test(test_counted),
 	};
 
-	return cmocka_run_group_tests_name("prefix_trie", tests, setup, teardown);
+	return cmocka_run_group_tests_name("prefix_trie", tests, rcu_group_setup,
+					   rcu_group_teardown);
 }

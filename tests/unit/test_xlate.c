@@ -5,6 +5,7 @@
 #include "openflow/rule_text.h"
 #include "openflow/trace.h"
 #include "openflow/xlate.h"
+#include "tests/unit/rcu_group.h"
 #include "tests/unit/test.h"
 
 #include <arpa/inet.h>
@@ -380,19 +381,6 @@ static void test_trace(void **state)
 	assert_int_equal(trace_run_packet(f->bridge, 1, "short", 5, &trace, NULL), -EINVAL);
 }
 
-static int group_setup(void **state UNUSED)
-{
-	rcu_join();
-	return 0;
-}
-
-static int group_teardown(void **state UNUSED)
-{
-	rcu_drain();
-	rcu_leave();
-	return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -407,5 +395,5 @@ int main(void)
 		TEST(test_trace),
 	};
 
-	return cmocka_run_group_tests_name("xlate", tests, group_setup, group_teardown);
+	return cmocka_run_group_tests_name("xlate", tests, rcu_group_setup, rcu_group_teardown);
 }
