@@ -25,9 +25,10 @@ int datapath_create(const struct datapath_config *config, struct datapath **dpp,
 	if (config->n_workers < 1 || config->n_workers > DATAPATH_WORKERS_MAX)
 		return error_set(err, EINVAL, "%u workers: must be from 1 to %d", config->n_workers,
 				 DATAPATH_WORKERS_MAX);
-	dp = calloc(1, sizeof(*dp));
+	dp = aligned_alloc(CACHE_LINE, sizeof(*dp));
 	if (!dp)
 		return error_set(err, ENOMEM, "no memory for the datapath");
+	memset(dp, 0, sizeof(*dp));
 	dp->pipeline = *config->pipeline;
 	dp->pipeline_aux = config->pipeline_aux;
 	atomic_init(&dp->generation, 1);
@@ -190,13 +191,21 @@ int datapath_add_port(struct datapath *dp, const char *type, const struct port_c
 int datapath_remove_port(struct datapath *dp, uint32_t port_no)
 {
 	struct port *port = datapath_get_port(dp, port_no);
+	struct port_counters sum;
 
 	if (!port)
 		return -ENOENT;
 	dp->ports[port_no] = NULL;
 	unpublish_port(dp, port);
+	port_sum_counters(port, &sum);
+	port_add_counters(&dp->removed, &sum);
 	port->class->close(port);
 	return 0;
+}
+
+void datapath_get_removed_counters(const struct datapath *dp, struct port_counters *sum)
+{
+	*sum = dp->removed;
 }
 
 /* ---- freshness ---------------------------------------------------------------------------------

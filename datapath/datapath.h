@@ -62,6 +62,9 @@ int datapath_remove_port(struct datapath *dp, uint32_t port_no) WARN_UNUSED;
 struct port *datapath_get_port(const struct datapath *dp, uint32_t port_no);
 struct port *datapath_lookup_port(const struct datapath *dp, const char *name);
 
+/* What all ports counted that were removed since the start. */
+void datapath_get_removed_counters(const struct datapath *dp, struct port_counters *sum);
+
 /* Tells every cached verdict to be checked again before its next use, and waits until no worker
  * uses an old one. */
 void datapath_invalidate(struct datapath *dp);

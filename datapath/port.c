@@ -14,12 +14,8 @@
 #include "lib/suggest.h"
 
 const struct port_class *const port_classes[] = {
-	&port_afxdp_class,
-	&port_mem_class,
-	&port_tap_class,
-	&port_internal_class,
-	&port_packet_class,
-	NULL,
+	&port_afxdp_class,    &port_mem_class,	  &port_tap_class,
+	&port_internal_class, &port_packet_class, NULL,
 };
 
 const struct port_class *port_class_lookup(const char *type, struct error *err)
@@ -216,22 +212,24 @@ void port_add_txq(struct port *port, struct port_txq *txq)
 	port->txqs[port->n_txqs++] = txq;
 }
 
+void port_add_counters(struct port_counters *sum, const struct port_counters *c)
+{
+	sum->rx_packets += counter_get(&c->rx_packets);
+	sum->rx_bytes += counter_get(&c->rx_bytes);
+	sum->tx_packets += counter_get(&c->tx_packets);
+	sum->tx_bytes += counter_get(&c->tx_bytes);
+	sum->copies += counter_get(&c->copies);
+	for (int r = 0; r < DROP_N_REASONS; r++)
+		sum->drops[r] += counter_get(&c->drops[r]);
+}
+
 void port_sum_counters(const struct port *port, struct port_counters *sum)
 {
 	unsigned int n_slots = datapath_get_n_workers(port->dp) + 1;
 
 	memset(sum, 0, sizeof(*sum));
-	for (unsigned int i = 0; i < n_slots; i++) {
-		const struct port_counters *c = &port->counters[i];
-
-		sum->rx_packets += counter_get(&c->rx_packets);
-		sum->rx_bytes += counter_get(&c->rx_bytes);
-		sum->tx_packets += counter_get(&c->tx_packets);
-		sum->tx_bytes += counter_get(&c->tx_bytes);
-		sum->copies += counter_get(&c->copies);
-		for (int r = 0; r < DROP_N_REASONS; r++)
-			sum->drops[r] += counter_get(&c->drops[r]);
-	}
+	for (unsigned int i = 0; i < n_slots; i++)
+		port_add_counters(sum, &port->counters[i]);
 	for (int r = 0; r < DROP_N_REASONS; r++)
 		sum->drops[r] += counter_get(&port->kernel_drops[r]);
 }

@@ -278,6 +278,9 @@ static inline void port_count_drop(struct port_counters *counters, enum drop_rea
 	counter_add(&counters->drops[reason], n);
 }
 
+/* Adds `c`, which others may be counting in, to `sum`. */
+void port_add_counters(struct port_counters *sum, const struct port_counters *c);
+
 /* Sums the counters of all threads into `sum`, kernel_drops included. Any thread. */
 void port_sum_counters(const struct port *port, struct port_counters *sum);
 

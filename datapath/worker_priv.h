@@ -120,6 +120,7 @@ struct datapath {
 	unsigned int n_workers;
 	struct worker **workers;
 	struct port *ports[PORT_NO_MAX + 1]; /* by number; control thread only */
+	struct port_counters removed; /* of ports that are no more; control thread only */
 };
 
 /* Makes worker `index` and starts its thread. Returns 0 or a negative errno. */

@@ -256,12 +256,16 @@ int method_dump_ports(struct rpc_call *call, struct error *e)
 	return 0;
 }
 
+/* Stands for the ports that were removed, in a list of drops. */
+#define REMOVED_PORTS "(removed)"
+
 /* Sums over all ports, for the balance of drop.h. */
 struct totals {
 	uint64_t rx, copies, tx, drops, kernel_drops;
 };
 
-static void add_drops(const struct port *port, json_t *drops, struct totals *totals)
+static void add_drops(const char *name, const struct port_counters *sum, json_t *drops,
+		      struct totals *totals)
 {
 	static const char *const stages[] = {
 		[DROP_STAGE_KERNEL] = "kernel",
@@ -269,26 +273,24 @@ static void add_drops(const struct port *port, json_t *drops, struct totals *tot
 		[DROP_STAGE_FLOW] = "flow",
 		[DROP_STAGE_TX] = "tx",
 	};
-	struct port_counters sum;
 
-	port_sum_counters(port, &sum);
-	totals->rx += sum.rx_packets;
-	totals->copies += sum.copies;
-	totals->tx += sum.tx_packets;
+	totals->rx += sum->rx_packets;
+	totals->copies += sum->copies;
+	totals->tx += sum->tx_packets;
 	for (int i = 0; i < DROP_N_REASONS; i++) {
 		enum drop_reason reason = (enum drop_reason)i;
 		enum drop_stage stage = drop_reason_stage(reason);
 
 		if (stage == DROP_STAGE_KERNEL)
-			totals->kernel_drops += sum.drops[reason];
+			totals->kernel_drops += sum->drops[reason];
 		else
-			totals->drops += sum.drops[reason];
-		if (sum.drops[reason])
+			totals->drops += sum->drops[reason];
+		if (sum->drops[reason])
 			(void)!json_array_append_new(
 				drops,
-				json_pack("{s:s, s:s, s:s, s:I, s:s}", "port", port->name, "reason",
+				json_pack("{s:s, s:s, s:s, s:I, s:s}", "port", name, "reason",
 					  drop_reason_name(reason), "stage", stages[stage],
-					  "packets", (json_int_t)sum.drops[reason], "help",
+					  "packets", (json_int_t)sum->drops[reason], "help",
 					  drop_reason_help(reason)));
 	}
 }
@@ -298,6 +300,7 @@ int method_drops(struct rpc_call *call, struct error *e)
 	struct vswitch *vs = call->vswitch;
 	json_t *drops = json_array();
 	struct totals totals = {0};
+	struct port_counters sum;
 
 	(void)e;
 	for (size_t i = 0; i < vs->n_ports; i++) {
@@ -309,10 +312,13 @@ int method_drops(struct rpc_call *call, struct error *e)
 			continue;
 		/* its own refresh tells what the kernel dropped; a vanished one keeps its last word
 		 */
-		if (port->class->refresh && port->class->refresh(port))
-			continue;
-		add_drops(port, drops, &totals);
+		if (port->class->refresh)
+			(void)!port->class->refresh(port);
+		port_sum_counters(port, &sum);
+		add_drops(port->name, &sum, drops, &totals);
 	}
+	datapath_get_removed_counters(vs->dp, &sum);
+	add_drops(REMOVED_PORTS, &sum, drops, &totals);
 	methods_set(call->result, "drops", drops);
 	methods_set(call->result, "rx_packets", counter(totals.rx));
 	methods_set(call->result, "copies", counter(totals.copies));

@@ -51,6 +51,10 @@ class Traffic(harness.DaemonTest):
         self.assertIn("a rule says drop", self.ctl("drops"))
         self.assertIn("rule_drop=10", self.ctl("dump-ports", "br0", "p1"))
         self.assert_balance()
+        self.ctl("del-port", "br0", "p1")
+        self.assertEqual([(d["port"], d["packets"]) for d in self.json("drops")["drops"]],
+                         [("(removed)", 10)])
+        self.assert_balance()
         self.stop()
         self.assertEqual(harness.read_pcap(self.path("out3.pcap")), [frames[1]] * 10)
         self.assertEqual(sorted(harness.read_pcap(self.path("out2.pcap"))),
