@@ -7,6 +7,7 @@
 #include "vswitchd/rule_row.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,9 +132,32 @@ int vswitch_init_initial(struct config_rule *row, struct error *e)
 /* ---- scripts ----------------------------------------------------------------------------------
  */
 
-/* Parses text that a person wrote: a script from `file`, or a single rule (file NULL). */
+/* "FILE:LINE: what is wrong" of the first error, and the lines of the others. */
+static int explain_errors(const struct rule_script_errors *errors, const char *file, int err,
+			  unsigned int *line, struct error *e)
+{
+	char others[16 * RULE_SCRIPT_ERRORS_MAX];
+	size_t at = strlen(file) + 1, used = 0;
+
+	*line = (unsigned int)strtoul(errors->errors[0].text + at, NULL, 10);
+	for (size_t i = 1; i < errors->n; i++)
+		used += (size_t)snprintf(others + used, sizeof(others) - used, "%s%lu",
+					 i == 1 ? "" : ", ",
+					 strtoul(errors->errors[i].text + at, NULL, 10));
+	if (errors->n < 2)
+		return error_set(e, err, "%s", errors->errors[0].text);
+	return error_set(e, err, "%s (also wrong: line%s %s%s)", errors->errors[0].text,
+			 errors->n > 2 ? "s" : "", others,
+			 errors->n == RULE_SCRIPT_ERRORS_MAX ? ", and more may be" : "");
+}
+
+/*
+ * Parses text that a person wrote: a script from `file`, or a single rule (file NULL). `adds_only`:
+ * the script may only add.
+ */
 static int parse_text(struct rule_script *script, const struct config_bridge *bridge,
-		      const char *text, const char *file, unsigned int *line, struct error *e)
+		      const char *text, const char *file, bool adds_only, unsigned int *line,
+		      struct error *e)
 {
 	struct rule_script_errors errors;
 	struct ofport_names names;
@@ -151,12 +175,8 @@ static int parse_text(struct rule_script *script, const struct config_bridge *br
 			rule_script_uninit(script);
 		return err;
 	}
-	err = rule_script_parse(file, text, strlen(text), true, &names, script, &errors);
-	if (!err)
-		return 0;
-	/* "FILE:LINE: what is wrong" */
-	*line = (unsigned int)strtoul(errors.errors[0].text + strlen(file) + 1, NULL, 10);
-	return error_set(e, err, "%s", errors.errors[0].text);
+	err = rule_script_parse(file, text, strlen(text), adds_only, &names, script, &errors);
+	return err ? explain_errors(&errors, file, err, line, e) : 0;
 }
 
 /* Rows of all rules of a script. The caller frees with rows_free(); NULL: no memory. */
@@ -180,7 +200,7 @@ int vswitch_append_rules(struct config_bridge *bridge, const char *text, const c
 	struct config_rule row;
 	int err;
 
-	err = parse_text(&script, bridge, text, file, line, e);
+	err = parse_text(&script, bridge, text, file, true, line, e);
 	if (err)
 		return err;
 	for (size_t i = 0; i < script.n && !err; i++) {
@@ -370,6 +390,92 @@ static int write_rows(struct store *store, const char *bridge, enum write_kind k
 	return store_commit(store, e);
 }
 
+/* ---- scripts that change and delete ------------------------------------------------------------
+ */
+
+/* Notes a rule that is there as one to add; its actions stay the rule's. */
+static void note_rule(void *script_, const struct rule *rule)
+{
+	struct rule_script *script = script_;
+
+	script->specs[script->n++] = rule_get_spec(rule);
+}
+
+/* Puts what the bridge has into an empty table. */
+static int copy_rules(struct bridge *bridge, struct flow_table *table, struct error *e)
+{
+	uint32_t n = flow_table_get_n_rules(bridge_get_flow_table(bridge), FLOW_TABLE_ALL);
+	struct rule_script copy;
+	int err;
+
+	err = script_reserve(&copy, n);
+	if (!err)
+		err = bridge_dump_flows(bridge, NULL, note_rule, &copy);
+	if (err)
+		error_set(e, err, "out of memory");
+	else
+		err = flow_table_modify(table, copy.mods, copy.n, 0, NULL, e);
+	copy.n = 0; /* the actions are borrowed */
+	rule_script_uninit(&copy);
+	return err;
+}
+
+/*
+ * Collects the rows that the bridge will have when `script` has run: tried on a copy of its rules,
+ * so that what the store is to hold is known before anything changes.
+ */
+static int foresee(const struct vswitch *vs, const char *bridge, const struct rule_script *script,
+		   struct collector *rows, struct error *e)
+{
+	struct flow_table *table;
+	int err;
+
+	err = flow_table_create(&table);
+	if (err)
+		return error_set(e, err, "out of memory");
+	err = copy_rules(bridge_lookup(vs->bridges, bridge), table, e);
+	if (!err)
+		err = flow_table_modify(table, script->mods, script->n, 0, NULL, e);
+	if (!err) {
+		err = flow_table_dump(table, NULL, collect, rows);
+		if (!err)
+			err = rows->err;
+		if (err)
+			error_set(e, err, "out of memory");
+	}
+	flow_table_destroy(table);
+	return err;
+}
+
+/* add-flows with lines that do more than add. */
+static int run_script(struct vswitch *vs, const char *bridge, const struct rule_script *script,
+		      struct flow_mod_result *result, struct error *e)
+{
+	struct collector collector = {0};
+	int err;
+
+	err = foresee(vs, bridge, script, &collector, e);
+	if (!err)
+		err = write_rows(vs->store, bridge, WRITE_REPLACE, collector.rows.rules,
+				 collector.rows.n_rules, e);
+	if (!err) {
+		err = bridge_modify_flows(bridge_lookup(vs->bridges, bridge), script->mods,
+					  script->n, result, e);
+		if (err)
+			resync(vs, bridge);
+	}
+	config_clear_rules(&collector.rows);
+	return err;
+}
+
+static bool script_only_adds(const struct rule_script *script)
+{
+	for (size_t i = 0; i < script->n; i++)
+		if (script->mods[i].type != FLOW_MOD_ADD)
+			return false;
+	return true;
+}
+
 /* ---- commands ---------------------------------------------------------------------------------
  */
 
@@ -384,9 +490,13 @@ static int put_flows(struct vswitch *vs, const struct config_bridge *config, boo
 	int err;
 
 	*result = (struct flow_mod_result){0};
-	err = parse_text(&script, config, text, file, line, e);
+	err = parse_text(&script, config, text, file, replaces, line, e);
 	if (err)
 		return err;
+	if (!script_only_adds(&script)) {
+		err = run_script(vs, config->name, &script, result, e);
+		goto out;
+	}
 	rows = rows_create(&script);
 	if (!rows) {
 		err = error_set(e, ENOMEM, "out of memory");

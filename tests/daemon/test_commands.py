@@ -165,12 +165,26 @@ class Commands(harness.DaemonTest):
         bad = self.write("bad", "priority=1,udp actions=drop\n\nactions=outptu:1\n")
         self.refused("add-flows", "br0", bad, says=f"{bad}:3: ")
         self.refused("add-flows", "br0", "-", says="-:1: ", stdin="tcp,actions=noaml\n")
+        self.refused("add-flows", "br0", "-", says="(also wrong: lines 3, 4)",
+                     stdin="tcp,actions=noaml\nudp,actions=drop\nactions=\ntpc,actions=drop\n")
         self.assertEqual(self.rules(), rules)
         self.assertEqual(self.json("add-flows", "br0", "-", stdin="udp actions=drop\n")["added"], 1)
         result = self.json("replace-flows", "br0", good)
         self.assertEqual((result["kept"], result["removed"]), (2, 2))
         self.assertEqual(len(self.rules()), 2)
         self.refused("add-flows", "br0", "/nowhere", says="/nowhere")
+        # lines that change and delete, as one with those that add
+        script = ("add priority=7,tcp actions=p1\nmodify_strict priority=5,arp actions=drop\n"
+                  "delete ip,nw_dst=192.0.2.0/24\npriority=8,udp actions=p1\n")
+        self.refused("add-flows", "br0", "-", says="-:5: ", stdin=script + "delete actions=drop\n")
+        self.refused("replace-flows", "br0", "-", says="only rules that are added", stdin=script)
+        self.assertEqual(len(self.rules()), 2)
+        result = self.json("add-flows", "br0", "-", stdin=script)
+        self.assertEqual((result["added"], result["modified"], result["removed"]), (2, 1, 1))
+        after = self.rules()
+        self.restart()
+        self.assertEqual(self.rules(), after)
+        self.ctl("replace-flows", "br0", good)
         # a dump is a script
         dump = self.ctl("dump-flows", "br0")
         self.ctl("del-flows", "br0")
