@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# tests/: `make check` needs no root; `make check-system` does and says what it skips.
+# tests/: `make check` needs no root; `make check-system` and `make check-vm` do and say what they skip.
 #
 # Each kind of test appends to its own list: unit_tests, daemon_tests, fuzz_tests (make check),
-# system_tests (make check-system). Scripts end in .sh or .py; exit status 0 passed, 77 skipped (the
-# last line printed says why), anything else failed.
+# system_tests (make check-system), vm_tests (make check-vm). Scripts end in .sh or .py; exit status
+# 0 passed, 77 skipped (the last line printed says why), anything else failed.
 
 TEST_EXTENSIONS = .sh .py
 # a test that hangs fails: seconds, generous for sanitizers on a loaded machine
@@ -26,25 +26,27 @@ unit_tests =
 daemon_tests =
 fuzz_tests =
 system_tests =
+vm_tests =
 style_tests = tests/style-check tests/style_check.py
 
 include tests/unit/local.mk
 include tests/daemon/local.mk
 include tests/fuzz/local.mk
 include tests/system/local.mk
+include tests/vm/local.mk
 include tests/bench/local.mk
 
 check_PROGRAMS += $(unit_tests) $(fuzz_tests)
 TESTS += $(unit_tests) $(fuzz_tests) $(daemon_tests) $(style_tests)
-EXTRA_DIST += $(daemon_tests) $(system_tests) $(style_tests) tests/sub-build tests/summary tests/lib.sh \
-	tests/tsan.supp
+EXTRA_DIST += $(daemon_tests) $(system_tests) $(vm_tests) $(style_tests) \
+	tests/sub-build tests/summary tests/lib.sh tests/tsan.supp
 
 # what runs under sanitizers: all that executes our code without root
 sanitized_tests = $(unit_tests) $(fuzz_tests) $(daemon_tests)
 
 sub_build = $(srcdir)/tests/sub-build '$(abs_top_srcdir)'
 
-PHONY_TARGETS += check-asan check-tsan check-clang check-system
+PHONY_TARGETS += check-asan check-tsan check-clang check-system check-vm
 check-asan:
 	@$(sub_build) asan --enable-sanitizer=address,undefined
 	$(MAKE) -C asan $(AM_MAKEFLAGS) check TESTS='$(sanitized_tests)'
@@ -58,17 +60,23 @@ check-clang:
 	@$(sub_build) clang CC=clang --enable-werror
 	$(MAKE) -C clang $(AM_MAKEFLAGS) check TESTS='$(unit_tests) $(fuzz_tests)'
 
-# what was skipped is said after automake's own summary, with the reason: the last line of its log
-check-system: all
-	@status=0; \
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(system_tests)' \
-		TEST_SUITE_LOG=tests/system/test-suite.log || status=$$?; \
-	for trs in tests/system/*.trs; do \
+# as root: run_as_root TESTS, FOLDER. What was skipped is said after automake's own summary, with the
+# reason: the last line of its log
+run_as_root = \
+	status=0; \
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(1)' TEST_SUITE_LOG=$(2)/test-suite.log || status=$$?; \
+	for trs in $(2)/*.trs; do \
 		if test -f "$$trs" && grep -q '^:test-result: SKIP' "$$trs"; then \
 			echo "SKIP $${trs%.trs}: `tail -n 2 "$${trs%.trs}.log" | head -n 1`"; \
 		fi; \
 	done; \
 	exit $$status
+
+check-system: all
+	+@$(call run_as_root,$(system_tests),tests/system)
+
+check-vm: all $(vm_programs)
+	+@$(call run_as_root,$(vm_tests),tests/vm)
 
 distclean-local:
 	-rm -rf asan tsan clang fuzzing
