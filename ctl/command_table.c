@@ -59,7 +59,10 @@ const struct command command_table[] = {
 	 .print = print_list_br},
 	{.name = "show",
 	 .group = COMMAND_GROUP_BRIDGES,
-	 .help = "show bridges and ports, with their state and what is wrong",
+	 .args = {{"BR", "bridge", COMMAND_ARG_STRING, true, COMMAND_COMPLETE_BRIDGE, NULL, NULL},
+		  {"PORT", "port", COMMAND_ARG_STRING, true, COMMAND_COMPLETE_PORT, NULL, NULL}},
+	 .help = "show bridges and ports, with their state and what is wrong; of one port all "
+		 "that is known",
 	 .print = print_show},
 
 	{.name = "add-port",

@@ -3,13 +3,18 @@
 
 #include "ctl/table.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* ---- show -------------------------------------------------------------------------------------
  */
 
-/* "key=value key=value" */
-static void format_pairs(const json_t *object, char *buf, size_t size)
+/* What a driver says of itself that has room in a line; the most telling comes first. */
+#define STATUS_SHOWN 3
+
+/* The first `n` pairs as "key=value key=value". Of a value with an explanation, "value: why", the
+ * value alone. */
+static void format_pairs(const json_t *object, size_t n_pairs, char *buf, size_t size)
 {
 	size_t used = strlen(buf);
 	const char *key;
@@ -17,8 +22,14 @@ static void format_pairs(const json_t *object, char *buf, size_t size)
 
 	json_object_foreach((json_t *)object, key, value)
 	{
-		int n = snprintf(buf + used, size - used, "%s%s=%s", used ? " " : "", key,
-				 json_is_string(value) ? json_string_value(value) : "?");
+		const char *text = json_is_string(value) ? json_string_value(value) : "?";
+		const char *why = strstr(text, ": ");
+		int n;
+
+		if (!n_pairs--)
+			return;
+		n = snprintf(buf + used, size - used, "%s%s=%.*s", used ? " " : "", key,
+			     (int)(why ? (size_t)(why - text) : strlen(text)), text);
 
 		if (n < 0 || (size_t)n >= size - used)
 			return;
@@ -39,9 +50,9 @@ static void format_details(const json_t *port, char *buf, size_t size)
 	}
 	if (container[0])
 		snprintf(buf, size, "container=%s", container);
-	format_pairs(json_object_get(port, "container_options"), buf, size);
-	format_pairs(json_object_get(port, "options"), buf, size);
-	format_pairs(json_object_get(port, "status"), buf, size);
+	format_pairs(json_object_get(port, "container_options"), SIZE_MAX, buf, size);
+	format_pairs(json_object_get(port, "options"), SIZE_MAX, buf, size);
+	format_pairs(json_object_get(port, "status"), STATUS_SHOWN, buf, size);
 }
 
 static void add_port_number(struct table *table, const json_t *port)
@@ -84,11 +95,54 @@ static void print_bridge(FILE *out, const json_t *bridge)
 {
 	char options[256] = "";
 
-	format_pairs(json_object_get(bridge, "options"), options, sizeof(options));
+	format_pairs(json_object_get(bridge, "options"), SIZE_MAX, options, sizeof(options));
 	fprintf(out, "bridge %s: %lld rules, %lld MAC addresses%s%s\n",
 		print_get_string(bridge, "bridge"), print_get_integer(bridge, "rules"),
 		print_get_integer(bridge, "macs"), options[0] ? ", " : "", options);
 	print_ports(out, json_object_get(bridge, "ports"));
+}
+
+/* Adds a line for each pair, under `group`. */
+static void add_pairs(struct table *table, const char *group, const json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value)
+	{
+		table_add(table, "%s%s", group, key);
+		table_add(table, "%s", json_is_string(value) ? json_string_value(value) : "?");
+	}
+}
+
+/* All that is known of one port, a line each. */
+static void print_port(FILE *out, const char *bridge, const json_t *port)
+{
+	static const struct table_column columns[] = {{"", false}, {"", false}};
+	static const char *const words[] = {"type", "state", "error", "container"};
+	struct table table;
+
+	fprintf(out, "port %s of bridge %s\n", print_get_string(port, "port"), bridge);
+	table_init(&table, columns, ARRAY_SIZE(columns));
+	table.indent = 4;
+	table.headless = true;
+	table_add(&table, "number");
+	add_port_number(&table, port);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!json_object_get(port, words[i]))
+			continue;
+		table_add(&table, "%s", words[i]);
+		table_add(&table, "%s", print_get_string(port, words[i]));
+	}
+	if (json_object_get(port, "max_len")) {
+		table_add(&table, "longest frame");
+		table_add(&table, "%lld bytes", print_get_integer(port, "max_len"));
+	}
+	add_pairs(&table, "container ", json_object_get(port, "container_options"));
+	add_pairs(&table, "option ", json_object_get(port, "options"));
+	add_pairs(&table, "", json_object_get(port, "status"));
+	table_print(&table, out);
+	table_uninit(&table);
 }
 
 void print_show(FILE *out, const json_t *result)
@@ -99,6 +153,12 @@ void print_show(FILE *out, const json_t *result)
 	json_t *bridge;
 	size_t i;
 
+	if (json_object_get(result, "port")) {
+		bridge = json_array_get(bridges, 0);
+		print_port(out, print_get_string(bridge, "bridge"),
+			   json_array_get(json_object_get(bridge, "ports"), 0));
+		return;
+	}
 	fprintf(out, "vswitchd %s, pid %lld, %lld %s\n", print_get_string(result, "version"),
 		print_get_integer(result, "pid"), workers, workers == 1 ? "worker" : "workers");
 	fprintf(out, "rundir %s, store %s\n", print_get_string(result, "rundir"),

@@ -8,7 +8,7 @@
 
 const struct rpc_method methods[] = {
 	{"version", {{0}}, method_version},
-	{"show", {{0}}, method_show},
+	{"show", {{"bridge", RPC_STRING, false}, {"port", RPC_STRING, false}}, method_show},
 	{"mem", {{0}}, method_mem},
 	{"workers", {{0}}, method_workers},
 	{"drops", {{0}}, method_drops},

@@ -92,7 +92,9 @@ static json_t *describe_local(const struct vswitch *vs, const char *bridge)
 	return object;
 }
 
-static json_t *describe_bridge(const struct vswitch *vs, const struct config_bridge *config)
+/* A bridge with its ports, or with the one of name `port`. */
+static json_t *describe_bridge(const struct vswitch *vs, const struct config_bridge *config,
+			       const char *port)
 {
 	struct bridge *bridge = bridge_lookup(vs->bridges, config->name);
 	json_t *object = json_object(), *ports = json_array();
@@ -105,10 +107,11 @@ static json_t *describe_bridge(const struct vswitch *vs, const struct config_bri
 		    json_integer(
 			    flow_table_get_n_rules(bridge_get_flow_table(bridge), FLOW_TABLE_ALL)));
 	methods_set(object, "macs", json_integer(stats.n_entries));
-	if (vswitch_get_port(vs, config->name))
+	if (vswitch_get_port(vs, config->name) && (!port || strcmp(port, config->name) == 0))
 		(void)!json_array_append_new(ports, describe_local(vs, config->name));
 	for (size_t i = 0; i < config->n_ports; i++)
-		(void)!json_array_append_new(ports, describe_port(vs, &config->ports[i]));
+		if (!port || strcmp(port, config->ports[i].name) == 0)
+			(void)!json_array_append_new(ports, describe_port(vs, &config->ports[i]));
 	methods_set(object, "ports", ports);
 	return object;
 }
@@ -116,9 +119,20 @@ static json_t *describe_bridge(const struct vswitch *vs, const struct config_bri
 int method_show(struct rpc_call *call, struct error *e)
 {
 	const struct vswitch *vs = call->vswitch;
-	const char *note = store_get_note(vs->store);
+	const char *note = store_get_note(vs->store), *port = rpc_get_string(call, "port");
+	struct config_bridge *only = NULL;
 	json_t *bridges = json_array();
 
+	methods_set(call->result, "bridges", bridges);
+	if (rpc_has(call, "bridge")) {
+		only = methods_get_bridge(call, e);
+		if (!only)
+			return -ENOENT;
+	}
+	if (port && !only)
+		return error_set(e, EINVAL, "a port is shown with its bridge: show BR PORT");
+	if (port && strcmp(port, only->name) != 0 && !vswitch_lookup_port(only, port, e))
+		return -ENOENT;
 	method_version(call, e);
 	methods_set(call->result, "rundir", json_string(vs->rundir));
 	methods_set(call->result, "store", json_string(store_get_path(vs->store)));
@@ -126,8 +140,11 @@ int method_show(struct rpc_call *call, struct error *e)
 		methods_set(call->result, "store_note", json_string(note));
 	methods_set(call->result, "workers", json_integer(datapath_get_n_workers(vs->dp)));
 	for (size_t i = 0; i < vs->config.n_bridges; i++)
-		(void)!json_array_append_new(bridges, describe_bridge(vs, &vs->config.bridges[i]));
-	methods_set(call->result, "bridges", bridges);
+		if (!only || only == &vs->config.bridges[i])
+			(void)!json_array_append_new(
+				bridges, describe_bridge(vs, &vs->config.bridges[i], port));
+	if (port)
+		methods_set(call->result, "port", json_string(port));
 	return 0;
 }
 

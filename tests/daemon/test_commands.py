@@ -65,6 +65,11 @@ class Commands(harness.DaemonTest):
         self.assertEqual(self.json("list-ports", "br0"), {"ports": ["p1", "p2"]})
         show = self.ctl("show")
         self.assertRegex(show, r"(?m)^ +p1 +1 +mem +up")
+        self.assertNotIn("rundir", self.ctl("show", "br0", "p1"))
+        self.assertRegex(self.ctl("show", "br0", "p1"), r"(?m)^ +state +up$")
+        self.assertEqual([p["port"] for p in self.json("show", "br0", "p2")["bridges"][0]["ports"]],
+                         ["p2"])
+        self.refused("show", "br0", "p9", says="no port 'p9'")
         self.refused("add-port", "br0", "p1", "type=mem", says="exists already, in bridge br0")
         self.ctl("add-port", "br0", "p1", "type=mem", "--may-exist")
         self.refused("add-port", "br0", "p1", "type=tap", "--may-exist", says="its type is mem")
