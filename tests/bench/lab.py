@@ -132,6 +132,19 @@ class Process:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def thread_times(self):
+        """Processor time of each thread so far, nanoseconds: {thread: time}."""
+        times = {}
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{self.pid}/task/{thread}/schedstat") as text:
+                    times[thread] = int(text.read().split()[0])
+        return times
+
+    def busiest_thread(self, before):
+        """The most that one thread ran since thread_times() gave `before`, nanoseconds."""
+        return max(now - before.get(thread, now) for thread, now in self.thread_times().items())
+
     def rss_kib(self):
         """Resident memory, kibibytes."""
         with open(f"/proc/{self.pid}/status") as status:
@@ -207,9 +220,10 @@ class Lab:
             [self.tools.trafficgen, mode, "--tx", "g0", "--rx", "s1", "--core",
              str(self.generator_core), *map(str, arguments)], timeout=timeout))
 
-    def start(self, command, pinned=True, settings=None):
-        """Start a process in "in", on the contender's core or on any; settings: environment."""
-        name = os.path.basename(command[0])
+    def start(self, command, pinned=True, settings=None, name=None):
+        """Start a process in "in", on the contender's core or on any; settings: environment. name: for
+        messages and the log file, when the program's own says too little."""
+        name = name or os.path.basename(command[0])
         if pinned:
             command = ["taskset", "-c", str(self.core), *command]
         process = Process(name, self.within(self.inside, command), settings or {},

@@ -5,8 +5,9 @@
 
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
-	tests/bench/classify.py tests/bench/control.py
-bench_programs = tests/bench/trafficgen tests/bench/classify
+	tests/bench/classify.py tests/bench/control.py tests/bench/vhost.py \
+	tests/bench/vhost_contenders.py
+bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/vhost_forward
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
@@ -41,9 +42,8 @@ bench: all $(bench_programs)
 	PYTHONDONTWRITEBYTECODE=1 $(PYTHON3) $(top_srcdir)/tests/bench/run.py \
 		--builddir $(top_builddir) $(BENCH_FLAGS) $(BENCH)
 
-# by hand: what vhost/ costs without a switch around it, see the head of each
-vhost_programs = tests/bench/vhost_forward tests/bench/vhost_rings
-EXTRA_PROGRAMS += $(vhost_programs)
-CLEANFILES += $(vhost_programs)
+# vhost/ without a switch around it, see the head of each; the rings alone only by hand
 tests_bench_vhost_forward_SOURCES = tests/bench/vhost_forward.c
+EXTRA_PROGRAMS += tests/bench/vhost_rings
+CLEANFILES += tests/bench/vhost_rings
 tests_bench_vhost_rings_SOURCES = tests/bench/vhost_rings.c $(vhost_driver)

@@ -19,9 +19,12 @@ import contenders
 import control
 import forward
 import lab
+import vhost
+import vhost_contenders
 
 BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.rules,
-           "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory}
+           "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory,
+           "vhost": vhost.main}
 POLICY = "/usr/sbin/policy-rc.d"
 NICE = -20  # contenders and generator alike: other work on the machine should not decide
 
@@ -31,6 +34,7 @@ class Tools:
 
     def __init__(self, build_dir):
         self.classify = os.path.join(build_dir, "tests/bench/classify")
+        self.vhost_forward = os.path.join(build_dir, "tests/bench/vhost_forward")
         self.trafficgen = os.path.join(build_dir, "tests/bench/trafficgen")
         self.vswitchd = os.path.join(build_dir, "vswitchd/vswitchd")
         self.vswitchctl = os.path.join(build_dir, "ctl/vswitchctl")
@@ -43,7 +47,9 @@ def installed(package):
 
 def install_peers():
     """apt-get what is missing; a policy file in the meantime keeps services from being started."""
-    wanted = sorted({package for kind in (*contenders.FORWARDING, contenders.OvsDpdk) for package in kind.peers})
+    wanted = sorted({package for kind in (*contenders.FORWARDING, contenders.OvsDpdk,
+                                                 vhost_contenders.OvsDpdk, vhost_contenders.Testpmd)
+                     for package in kind.peers})
     missing = [package for package in wanted if not installed(package)]
     if not missing:
         return
