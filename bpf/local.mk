@@ -10,6 +10,10 @@ noinst_LIBRARIES += bpf/libbpfload.a
 bpf_libbpfload_a_SOURCES = \
 	bpf/flow_key.h \
 	bpf/flow_parse.h \
+	bpf/tier0.h \
+	bpf/tier0_maps.c \
+	bpf/tier0_maps.h \
+	bpf/tier0_xdp.h \
 	bpf/xdp_message.c \
 	bpf/xdp_message.h \
 	bpf/xdp_prog.c \

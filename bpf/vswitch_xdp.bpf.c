@@ -2,17 +2,20 @@
 /*
  * vswitch_xdp.bpf.c - the XDP program of an AF_XDP port.
  *
- * Parses the headers once, writes what it found into a struct xdp_meta directly ahead of the frame
- * and hands the frame to the AF_XDP socket of its receive queue. The worker takes hash and header
- * offsets from the record. Where there is no room for a record the frame goes without one, and
- * where no socket is (queue not taken, or the switch is starting or stopping) it goes to the host.
+ * Parses the headers once. What tier 0 (tier0.h) has an answer for is sent on or dropped here. For
+ * the rest it writes what it found into a struct xdp_meta directly ahead of the frame and hands the
+ * frame to the AF_XDP socket of its receive queue. The worker takes hash and header offsets from
+ * the record. Where there is no room for a record the frame goes without one, and where no socket
+ * is (queue not taken, or the switch is starting or stopping) it goes to the host.
  *
- * Three programs of one text, of which the loader (xdp_prog.h) loads one:
+ * Programs of one text, of which the loader (xdp_prog.h) loads one:
  *   vswitch_xdp_hints  asks the driver for RX hash, timestamp and VLAN tag through the metadata
  *                      kfuncs; must be bound to the device when loaded (BPF_F_XDP_DEV_BOUND_ONLY)
  *   vswitch_xdp        asks for nothing; for generic mode and older kernels
- *   vswitch_xdp_bare   writes no record, it only redirects; for a dispatcher whose places are for
- *                      programs that do not change the packet, which room for a record does
+ *   .._t0              each of these two, with tier 0
+ *   vswitch_xdp_bare   writes no record and looks nothing up, it only redirects; for a dispatcher
+ *                      whose places are for programs that do not change the packet, which room
+ *                      for a record does
  *
  * They are loaded with BPF_F_XDP_HAS_FRAGS where the kernel has multi-buffer: `data` to `data_end`
  * is then the first buffer, which holds all headers that flow_parse.h looks at.
@@ -22,7 +25,9 @@
 
 #include <bpf/bpf_helpers.h>
 
+#define TIER0_MAPS
 #include "bpf/flow_parse.h"
+#include "bpf/tier0_xdp.h"
 
 /* What the kernel calls the kinds of RX hash; only its name matters here. */
 enum xdp_rss_hash_type {
@@ -44,23 +49,29 @@ struct {
 	__type(value, __u32);
 } xsks SEC(".maps");
 
-/* Asks the driver what it knows of the frame. Before adjust_meta: the answers are read in place. */
-static __always_inline void read_hints(const struct xdp_md *ctx, struct xdp_meta *meta)
+/* Asks the driver for the tag that it took off: a part of the key. */
+static __always_inline void read_vlan(const struct xdp_md *ctx, struct xdp_meta *meta)
 {
-	enum xdp_rss_hash_type rss_type = XDP_RSS_TYPE_NONE;
 	__be16 proto = 0;
 	__u16 tci = 0;
 
-	if (bpf_xdp_metadata_rx_hash && !bpf_xdp_metadata_rx_hash(ctx, &meta->rx_hash, &rss_type))
-		meta->flags |= XDP_META_RX_HASH;
-	if (bpf_xdp_metadata_rx_timestamp && !bpf_xdp_metadata_rx_timestamp(ctx, &meta->timestamp))
-		meta->flags |= XDP_META_TIMESTAMP;
 	if (bpf_xdp_metadata_rx_vlan_tag && !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci)) {
 		meta->flags |= XDP_META_VLAN;
 		if (proto == FLOW_BE16(0x88a8))
 			meta->flags |= XDP_META_VLAN_AD;
 		meta->vlan_tci = FLOW_BE16(tci);
 	}
+}
+
+/* What only the worker wants to know. Before adjust_meta: the answers are read in place. */
+static __always_inline void read_hints(const struct xdp_md *ctx, struct xdp_meta *meta)
+{
+	enum xdp_rss_hash_type rss_type = XDP_RSS_TYPE_NONE;
+
+	if (bpf_xdp_metadata_rx_hash && !bpf_xdp_metadata_rx_hash(ctx, &meta->rx_hash, &rss_type))
+		meta->flags |= XDP_META_RX_HASH;
+	if (bpf_xdp_metadata_rx_timestamp && !bpf_xdp_metadata_rx_timestamp(ctx, &meta->timestamp))
+		meta->flags |= XDP_META_TIMESTAMP;
 }
 
 /*
@@ -105,18 +116,36 @@ static __always_inline int redirect(struct xdp_md *ctx)
 	return (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
 }
 
-static __always_inline int run(struct xdp_md *ctx, bool hints)
+/* The tag that the NIC took off, as it would stand in the frame; 0: none. */
+static __always_inline __be32 off_tag(const struct xdp_meta *meta)
+{
+	if (!(meta->flags & XDP_META_VLAN))
+		return 0;
+	return FLOW_BE16(meta->flags & XDP_META_VLAN_AD ? 0x88a8 : 0x8100) |
+	       (__be32)meta->vlan_tci << 16;
+}
+
+static __always_inline int run(struct xdp_md *ctx, bool hints, bool tier0)
 {
 	struct xdp_meta meta = {.magic = XDP_META_MAGIC}, *to;
+	__u32 len = (__u32)bpf_xdp_get_buff_len(ctx);
 	struct flow_key key;
+	int action;
 
 	if (hints)
-		read_hints(ctx, &meta);
-	if (flow_key_parse((const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end,
-			   (__u32)bpf_xdp_get_buff_len(ctx), &key, &meta.layout))
+		read_vlan(ctx, &meta);
+	if (flow_key_parse((const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end, len,
+			   &key, &meta.layout))
 		goto redirect;
 	if (meta.flags & XDP_META_VLAN)
 		restore_vlan(&key, &meta);
+	if (tier0 && meta.layout.n_words) {
+		action = tier0_run_xdp(ctx, &key, &meta.layout, len, off_tag(&meta));
+		if (action != TIER0_MISS)
+			return action;
+	}
+	if (hints)
+		read_hints(ctx, &meta);
 	meta.hash = flow_key_hash(&key, meta.layout.n_words);
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(meta)))
 		goto redirect;
@@ -134,13 +163,25 @@ redirect:
 SEC("xdp")
 int vswitch_xdp(struct xdp_md *ctx)
 {
-	return run(ctx, false);
+	return run(ctx, false, false);
 }
 
 SEC("xdp")
 int vswitch_xdp_hints(struct xdp_md *ctx)
 {
-	return run(ctx, true);
+	return run(ctx, true, false);
+}
+
+SEC("xdp")
+int vswitch_xdp_t0(struct xdp_md *ctx)
+{
+	return run(ctx, false, true);
+}
+
+SEC("xdp")
+int vswitch_xdp_hints_t0(struct xdp_md *ctx)
+{
+	return run(ctx, true, true);
 }
 
 SEC("xdp")

@@ -15,6 +15,7 @@
 #include <linux/magic.h>
 #include <xdp/libxdp.h>
 
+#include "bpf/tier0_maps.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "bpf/xdp_message.h"
 #include "bpf/xdp_prog.h"
@@ -81,22 +82,56 @@ static int explain(struct error *err, int ret, const char *what, const char *ifn
 /* Which of the skeleton's programs. */
 enum variant { VARIANT_HINTS, VARIANT_PLAIN, VARIANT_BARE };
 
-/* Opens the skeleton with one program to be loaded. */
+static struct bpf_program *choose_program(const struct vswitch_xdp_bpf *skel, enum variant variant,
+					  bool tier0)
+{
+	switch (variant) {
+	case VARIANT_HINTS:
+		return tier0 ? skel->progs.vswitch_xdp_hints_t0 : skel->progs.vswitch_xdp_hints;
+	case VARIANT_PLAIN:
+		return tier0 ? skel->progs.vswitch_xdp_t0 : skel->progs.vswitch_xdp;
+	case VARIANT_BARE:
+		break;
+	}
+	return skel->progs.vswitch_xdp_bare;
+}
+
+/* Gives the program the maps of tier 0; `maps` NULL: it uses none, so that none need be made. */
+static int set_tier0_maps(struct vswitch_xdp_bpf *skel, const struct tier0_maps *maps)
+{
+	struct bpf_map *map;
+	int ret = 0;
+
+	bpf_object__for_each_map(map, skel->obj) {
+		if (ret)
+			break;
+		if (maps)
+			ret = tier0_maps_share(maps, map);
+		else if (!strncmp(bpf_map__name(map), "tier0_", strlen("tier0_")))
+			ret = bpf_map__set_autocreate(map, false);
+	}
+	return ret;
+}
+
+/* Opens the skeleton with one program to be loaded; `maps`: of tier 0, NULL: without it. */
 static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *config,
-			 enum variant variant, struct error *err)
+			 enum variant variant, const struct tier0_maps *maps, struct error *err)
 {
 	struct vswitch_xdp_bpf *skel = vswitch_xdp_bpf__open();
 	uint32_t flags = config->frags ? BPF_F_XDP_HAS_FRAGS : 0;
+	struct bpf_program *program;
+	int ret;
 
 	if (!skel)
 		return explain(err, -errno, "opening the XDP program for", config->ifname);
-	prog->program = variant == VARIANT_HINTS   ? skel->progs.vswitch_xdp_hints
-			: variant == VARIANT_PLAIN ? skel->progs.vswitch_xdp
-						   : skel->progs.vswitch_xdp_bare;
-	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, false);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp, false);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp_bare, false);
-	bpf_program__set_autoload(prog->program, true);
+	ret = set_tier0_maps(skel, maps);
+	if (ret) {
+		vswitch_xdp_bpf__destroy(skel);
+		return explain(err, ret, "sharing the maps of tier 0 with", config->ifname);
+	}
+	prog->program = choose_program(skel, variant, maps != NULL);
+	bpf_object__for_each_program(program, skel->obj)
+		bpf_program__set_autoload(program, program == prog->program);
 	if (variant == VARIANT_HINTS || config->mode == XDP_PROG_OFFLOAD)
 		bpf_program__set_ifindex(prog->program, (uint32_t)config->ifindex);
 	if (variant == VARIANT_HINTS)
@@ -149,12 +184,12 @@ static int attach_link(struct xdp_prog *prog, const struct xdp_prog_config *conf
 
 /* Loads and attaches one variant to a device without an XDP program. */
 static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *config,
-		       enum variant variant, struct error *err)
+		       enum variant variant, const struct tier0_maps *maps, struct error *err)
 {
 	int ret;
 
 	xdp_message_start();
-	ret = open_skeleton(prog, config, variant, err);
+	ret = open_skeleton(prog, config, variant, maps, err);
 	if (ret)
 		return ret;
 	ret = vswitch_xdp_bpf__load(prog->skel);
@@ -168,6 +203,8 @@ static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *conf
 		ret = attach_link(prog, config, err);
 	if (ret)
 		close_skeleton(prog);
+	else if (maps)
+		prog->tier0 = &prog->skel->bss->tier0_port;
 	return ret;
 }
 
@@ -239,7 +276,7 @@ static int open_dispatched(struct xdp_prog *prog, const struct xdp_prog_config *
 	int ret;
 
 	xdp_message_start();
-	ret = open_skeleton(prog, config, variant, err);
+	ret = open_skeleton(prog, config, variant, NULL, err);
 	if (ret)
 		return ret;
 	opts.obj = prog->skel->obj;
@@ -281,6 +318,19 @@ static int share(struct xdp_prog *prog, const struct xdp_prog_config *config, st
 			      : 0;
 }
 
+/* The best variant for a device without an XDP program. */
+static int open_best(struct xdp_prog *prog, const struct xdp_prog_config *config,
+		     const struct tier0_maps *maps, struct error *err)
+{
+	if (config->mode == XDP_PROG_NATIVE) {
+		if (!open_direct(prog, config, VARIANT_HINTS, maps, &prog->why_plain))
+			return 0;
+	} else {
+		error_set(&prog->why_plain, EOPNOTSUPP, "the kernel has them in native mode only");
+	}
+	return open_direct(prog, config, VARIANT_PLAIN, maps, err);
+}
+
 static int open_program(struct xdp_prog *prog, const struct xdp_prog_config *config,
 			struct error *err)
 {
@@ -297,16 +347,14 @@ static int open_program(struct xdp_prog *prog, const struct xdp_prog_config *con
 			ret = share(prog, config, err);
 		error_set(&prog->why_plain, EOPNOTSUPP,
 			  "libxdp's dispatcher is not bound to the device");
+		error_set(&prog->why_no_tier0, EOPNOTSUPP,
+			  "the XDP program is shared through libxdp's dispatcher");
 		return ret;
 	}
-	if (config->mode == XDP_PROG_NATIVE) {
-		ret = open_direct(prog, config, VARIANT_HINTS, &prog->why_plain);
-		if (!ret)
-			return 0;
-	} else {
-		error_set(&prog->why_plain, EOPNOTSUPP, "the kernel has them in native mode only");
-	}
-	return open_direct(prog, config, VARIANT_PLAIN, err);
+	if (config->tier0 && mode != XDP_PROG_OFFLOAD &&
+	    !open_best(prog, config, config->tier0, &prog->why_no_tier0))
+		return 0;
+	return open_best(prog, config, NULL, err);
 }
 
 int xdp_prog_open(const struct xdp_prog_config *config, struct xdp_prog **progp, struct error *err)

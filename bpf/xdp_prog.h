@@ -3,9 +3,9 @@
  * xdp_prog.h - loads the XDP program of a port, attaches it to its device and detaches it again.
  *
  * One program, prebuilt and embedded, in variants that the kernel and the device decide upon, see
- * vswitch_xdp.bpf.c: with hints from the driver, else without, else without a record of the
- * headers; with or without multi-buffer (frags), and native, generic or offloaded as the caller
- * says.
+ * vswitch_xdp.bpf.c: with tier 0 if there are maps for it, else without; with hints from the
+ * driver, else without, else without a record of the headers; with or without multi-buffer (frags),
+ * and native, generic or offloaded as the caller says.
  *
  * When the device has no XDP program the attachment is direct, by a BPF link: it ends with the
  * process, however that ends, and nobody can replace it by mistake. When there is one already,
@@ -27,6 +27,8 @@
 #include "lib/error.h"
 
 struct bpf_program;
+struct tier0_maps;
+struct tier0_port;
 struct vswitch_xdp_bpf;
 struct xdp_program;
 
@@ -42,6 +44,7 @@ struct xdp_prog_config {
 	enum xdp_prog_mode mode;
 	bool frags; /* take frames of several buffers */
 	unsigned int n_queues; /* receive queues that sockets will be set for: 0 to n_queues - 1 */
+	const struct tier0_maps *tier0; /* made and reserved; NULL: do without tier 0 */
 };
 
 struct xdp_prog {
@@ -55,6 +58,8 @@ struct xdp_prog {
 	bool frags; /* as in the configuration */
 	bool hints; /* the driver is asked for hash, timestamp and VLAN tag */
 	bool record; /* frames come with a struct xdp_meta ahead */
+	struct tier0_port *tier0; /* the program's port, mapped; NULL: it has no tier 0 */
+	struct error why_no_tier0; /* means nothing if it has */
 	struct error why_plain; /* why there are no hints; means nothing if there are */
 };
 

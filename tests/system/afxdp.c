@@ -23,6 +23,7 @@
 #include <xdp/libxdp.h>
 
 #include "bpf/flow_parse.h"
+#include "bpf/tier0.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "datapath/netdev.h"
 #include "datapath/packet.h"
@@ -561,10 +562,11 @@ static struct xdp_program *attach_other(const char *ifname, struct vswitch_xdp_b
 	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts);
 	struct vswitch_xdp_bpf *skel = vswitch_xdp_bpf__open();
 	struct xdp_program *prog;
+	struct bpf_program *program;
 
 	assert_non_null(skel);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, false);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp, false);
+	bpf_object__for_each_program(program, skel->obj)
+		bpf_program__set_autoload(program, program == skel->progs.vswitch_xdp_bare);
 	opts.obj = skel->obj;
 	opts.prog_name = "vswitch_xdp_bare";
 	prog = xdp_program__create(&opts);

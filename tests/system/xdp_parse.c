@@ -14,6 +14,7 @@
 #include <linux/bpf.h>
 
 #include "bpf/flow_parse.h"
+#include "bpf/tier0.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "tests/system/bed.h"
 #include "tests/unit/packets.h"
@@ -25,11 +26,13 @@ static struct vswitch_xdp_bpf *skel;
 
 static int load(void **state UNUSED)
 {
+	struct bpf_program *program;
+
 	skel = vswitch_xdp_bpf__open();
 	assert_non_null(skel);
-	/* The other variant is bound to a device, and the kernel refuses to test-run it. */
-	bpf_program__set_autoload(skel->progs.vswitch_xdp_hints, false);
-	bpf_program__set_autoload(skel->progs.vswitch_xdp_bare, false);
+	/* Others are bound to a device, and the kernel refuses to test-run them, or look up. */
+	bpf_object__for_each_program(program, skel->obj)
+		bpf_program__set_autoload(program, program == skel->progs.vswitch_xdp);
 	bpf_program__set_flags(skel->progs.vswitch_xdp, BPF_F_XDP_HAS_FRAGS);
 	assert_int_equal(vswitch_xdp_bpf__load(skel), 0);
 	return 0;

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tier0_maps.h - the maps of tier 0 (tier0.h), made once and shared by the programs of all ports.
+ *
+ * The control map, a page, is made first, for the datapath's generation lives in it from the start.
+ * The others, which take 280 bytes for each flow that fits, are made when the first port that can
+ * use them opens.
+ *
+ * All but `devices` are mapped into the process and are read and written as memory.
+ *
+ * Life cycle: create, reserve when needed, destroy when no program that uses them is attached any
+ * more. Programs that are still loaded keep the maps.
+ *
+ * Thread-safety: these functions are for one control thread; who may write what is said in
+ * datapath/tier0.h.
+ */
+#ifndef VSWITCH_BPF_TIER0_MAPS_H
+#define VSWITCH_BPF_TIER0_MAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "bpf/tier0.h"
+#include "lib/error.h"
+
+struct bpf_map;
+
+struct tier0_maps {
+	int control_fd; /* and so on; -1: not made */
+	int buckets_fd;
+	int slots_fd;
+	int targets_fd;
+	int devices_fd;
+	struct tier0_control *control; /* mapped, and so on; NULL: not made */
+	struct tier0_bucket *buckets;
+	struct tier0_slot *slots; /* n_slots of them; slot 0 is nobody's */
+	struct tier0_target *targets; /* TIER0_PORTS of them */
+	uint32_t n_slots;
+	uint32_t n_buckets;
+};
+
+/* Makes the control map. Returns 0 or a negative errno with `err` set; then `maps` is empty, as
+ * after tier0_maps_destroy(). */
+int tier0_maps_create(struct tier0_maps *maps, struct error *err) WARN_UNUSED;
+
+/* Makes the others, for `n_slots` flows, a power of two. Does nothing when they are there. Returns
+ * 0 or a negative errno with `err` set. */
+int tier0_maps_reserve(struct tier0_maps *maps, uint32_t n_slots, struct error *err) WARN_UNUSED;
+
+void tier0_maps_destroy(struct tier0_maps *maps);
+
+/* Lets a program that is not loaded yet use a map of ours, by its name, for `map`. Returns 0 or a
+ * negative errno; maps of other names are left alone. */
+int tier0_maps_share(const struct tier0_maps *maps, struct bpf_map *map) WARN_UNUSED;
+
+/* Says which device port `port_no` is to XDP's redirect; `ifindex` 0: none. Returns 0 or a negative
+ * errno. */
+int tier0_maps_set_device(struct tier0_maps *maps, uint32_t port_no, uint32_t ifindex) WARN_UNUSED;
+
+#endif /* VSWITCH_BPF_TIER0_MAPS_H */

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tier0_xdp.h - what an XDP program does with a packet that tier 0 knows (see tier0.h).
+ *
+ * Everything that could make the answer fail is asked before the first byte is changed: headers
+ * that the steps need, TTL, the egress port's MTU, a checksum that the sender has left to a device.
+ * What does not pass goes to user space unchanged, which does the same or counts the drop.
+ *
+ * Checksums follow datapath/action_apply.c bit by bit: RFC 1624, 16 bits at a time.
+ *
+ * Thread-safety: each packet is on one processor.
+ */
+#ifndef VSWITCH_BPF_TIER0_XDP_H
+#define VSWITCH_BPF_TIER0_XDP_H
+
+#include "bpf/flow_parse.h"
+#include "bpf/tier0.h"
+
+/* Datapath port number -> device. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} tier0_devices SEC(".maps");
+
+/* Not an XDP action: tier 0 has no answer. */
+#define TIER0_MISS (-1)
+
+/* Headers lie in the first FLOW_HEADERS_SIZE_MAX bytes; the verifier wants to see it. */
+#define TIER0_BOUND(offset) ((offset) & (FLOW_HEADERS_SIZE_MAX - 1))
+
+/* tier0_apply(): where the L4 checksum lies, and whose it is. */
+#define TIER0_CSUM_OFFSET 0xffff /* from the frame's start; 0: there is none */
+#define TIER0_CSUM_UDP 0x10000 /* 0 means none */
+#define TIER0_CSUM_ICMP 0x20000 /* without a pseudo-header */
+
+/* RFC 1624, equation 3. */
+FLOW_INLINE __u16 tier0_csum_replace(__u16 csum, __u16 old, __u16 now)
+{
+	__u32 sum = (__u16)~csum + (__u32)(__u16)~old + now;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~sum;
+}
+
+FLOW_INLINE __u16 tier0_csum_replace_l4(__u16 csum, __u16 old, __u16 now, __u32 kind)
+{
+	if (old == now || ((kind & TIER0_CSUM_UDP) && csum == 0))
+		return csum;
+	csum = tier0_csum_replace(csum, old, now);
+	return (kind & TIER0_CSUM_UDP) && csum == 0 ? 0xffff : csum;
+}
+
+FLOW_INLINE flow_u16 *tier0_at16(struct xdp_md *ctx, __u32 offset)
+{
+	__u8 *p = (__u8 *)(long)ctx->data + TIER0_BOUND(offset);
+
+	return p + 2 <= (__u8 *)(long)ctx->data_end ? (flow_u16 *)p : NULL;
+}
+
+FLOW_INLINE void tier0_patch_sums(struct xdp_md *ctx, __u8 sums, __u32 old, __u32 now, __u32 l3_off,
+				  __u32 csum)
+{
+	flow_u16 *field;
+
+	if (sums & (TIER0_SUM_IPV4_HIGH | TIER0_SUM_IPV4_LOW)) {
+		field = tier0_at16(ctx, l3_off + 10);
+		if (field && (sums & TIER0_SUM_IPV4_HIGH))
+			*field = tier0_csum_replace(*field, (__u16)old, (__u16)now);
+		if (field && (sums & TIER0_SUM_IPV4_LOW))
+			*field = tier0_csum_replace(*field, old >> 16, now >> 16);
+	}
+	if (!(sums & TIER0_SUM_L4) || !(csum & TIER0_CSUM_OFFSET) ||
+	    ((sums & TIER0_SUM_PSEUDO) && (csum & TIER0_CSUM_ICMP)))
+		return;
+	field = tier0_at16(ctx, csum & TIER0_CSUM_OFFSET);
+	if (field) {
+		__u16 value = tier0_csum_replace_l4(*field, (__u16)old, (__u16)now, csum);
+
+		*field = tier0_csum_replace_l4(value, old >> 16, now >> 16, csum);
+	}
+}
+
+FLOW_INLINE void tier0_patch(struct xdp_md *ctx, const struct tier0_op *op, __u32 l3_off,
+			     __u32 l4_off, __u32 csum)
+{
+	__u32 base = op->base == TIER0_BASE_L2 ? 0 : op->base == TIER0_BASE_L3 ? l3_off : l4_off;
+	__u8 *p = (__u8 *)(long)ctx->data + TIER0_BOUND(base + op->offset);
+	__u32 old, now;
+
+	if (p + 4 > (__u8 *)(long)ctx->data_end)
+		return;
+	old = *(flow_u32 *)p;
+	now = (old & ~op->mask) | op->value;
+	*(flow_u32 *)p = now;
+	if (op->sums)
+		tier0_patch_sums(ctx, op->sums, old, now, l3_off, csum);
+}
+
+FLOW_INLINE void tier0_dec_ttl(struct xdp_md *ctx, const struct tier0_op *op, __u32 l3_off)
+{
+	__u8 *ip = (__u8 *)(long)ctx->data + TIER0_BOUND(l3_off);
+	__u16 old, now;
+
+	if (ip + 20 > (__u8 *)(long)ctx->data_end)
+		return;
+	if (op->base == 6) {
+		ip[7]--;
+		return;
+	}
+	old = *(flow_u16 *)(ip + 8);
+	ip[8]--;
+	now = *(flow_u16 *)(ip + 8);
+	*(flow_u16 *)(ip + 10) = tier0_csum_replace(*(flow_u16 *)(ip + 10), old, now);
+}
+
+/* One step. Verified by itself: the program calls it in a loop. Returns 0. */
+__attribute__((noinline)) int tier0_apply(struct xdp_md *ctx, const struct tier0_op *op,
+					  __u32 l3_off, __u32 l4_off, __u32 csum)
+{
+	if (!op)
+		return 0;
+	if (op->type == TIER0_OP_PATCH)
+		tier0_patch(ctx, op, l3_off, l4_off, csum);
+	else if (op->type == TIER0_OP_DEC_TTL)
+		tier0_dec_ttl(ctx, op, l3_off);
+	return 0;
+}
+
+/* Puts a tag between addresses and type. Returns 0 or a negative errno, the frame is as it was. */
+FLOW_INLINE int tier0_push_vlan(struct xdp_md *ctx, __be32 tag)
+{
+	__u8 *p;
+
+	if (bpf_xdp_adjust_head(ctx, -FLOW_VLAN_SIZE))
+		return -1;
+	p = (__u8 *)(long)ctx->data;
+	if (p + 14 + FLOW_VLAN_SIZE > (__u8 *)(long)ctx->data_end)
+		return -1;
+	*(flow_u32 *)p = *(flow_u32 *)(p + 4);
+	*(flow_u32 *)(p + 4) = *(flow_u32 *)(p + 8);
+	*(flow_u32 *)(p + 8) = *(flow_u32 *)(p + 12);
+	*(flow_u32 *)(p + 12) = tag;
+	return 0;
+}
+
+FLOW_INLINE int tier0_pop_vlan(struct xdp_md *ctx)
+{
+	__u8 *p = (__u8 *)(long)ctx->data;
+
+	if (p + 14 + FLOW_VLAN_SIZE > (__u8 *)(long)ctx->data_end)
+		return -1;
+	*(flow_u32 *)(p + 12) = *(flow_u32 *)(p + 8);
+	*(flow_u32 *)(p + 8) = *(flow_u32 *)(p + 4);
+	*(flow_u32 *)(p + 4) = *(flow_u32 *)p;
+	return bpf_xdp_adjust_head(ctx, FLOW_VLAN_SIZE);
+}
+
+/* Sum of 16-bit words, folded; not complemented. */
+FLOW_INLINE __u16 tier0_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)sum;
+}
+
+/* Where the L4 checksum lies: TIER0_CSUM_*. */
+FLOW_INLINE __u32 tier0_find_csum(const struct flow_key *key, __u32 l4_off)
+{
+	if (!l4_off)
+		return 0;
+	switch (key->nw_proto) {
+	case 6:
+		return l4_off + 16;
+	case 17:
+		return (l4_off + 6) | TIER0_CSUM_UDP;
+	case 136:
+		return l4_off + 6;
+	case 1:
+		return (l4_off + 2) | TIER0_CSUM_ICMP;
+	case 58:
+		return l4_off + 2;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Is the L4 checksum nothing but the pseudo-header's sum, to be finished by the device? As
+ * packet_resolve_csum() in datapath/offload.c. `shift`: bytes of a tag that the offsets count and
+ * the frame lacks.
+ */
+FLOW_INLINE bool tier0_is_partial(struct xdp_md *ctx, const struct flow_key *key, __u32 l3_off,
+				  __u32 l4_off, __u32 shift)
+{
+	__u64 sum;
+	flow_u16 *len, *csum;
+
+	if (!l4_off || (key->nw_proto != 6 && key->nw_proto != 17))
+		return false;
+	if (key->dl_type == FLOW_BE16(0x0800)) {
+		if (key->nw_frag)
+			return false;
+		len = tier0_at16(ctx, l3_off - shift + 2);
+		if (!len)
+			return true;
+		sum = __builtin_bswap16(*len) - (l4_off - l3_off);
+		sum = (__u64)__builtin_bswap32((__u32)sum) + key->nw_src + key->nw_dst;
+	} else {
+		len = tier0_at16(ctx, l3_off - shift + 4);
+		if (!len)
+			return true;
+		sum = __builtin_bswap16(*len) + 40u - (l4_off - l3_off);
+		sum = __builtin_bswap32((__u32)sum);
+		for (int i = 5; i < 9; i++)
+			sum += (key->w[i] & 0xffffffff) + (key->w[i] >> 32);
+	}
+	sum += __builtin_bswap32(key->nw_proto);
+	csum = tier0_at16(ctx, l4_off - shift + (key->nw_proto == 6 ? 16 : 6));
+	return !csum || *csum == tier0_fold(sum);
+}
+
+/* Is all there that the steps need? */
+FLOW_INLINE bool tier0_may_apply(struct xdp_md *ctx, const struct tier0_slot *slot,
+				 const struct flow_key *key, const struct flow_layout *layout,
+				 __u32 len, __u32 shift)
+{
+	bool is_split = len > (__u64)((__u8 *)(long)ctx->data_end - (__u8 *)(long)ctx->data);
+	const struct tier0_target *target;
+	__u32 out = slot->output;
+
+	if (((slot->needs & TIER0_NEEDS_L3) && !layout->l3_off) ||
+	    ((slot->needs & TIER0_NEEDS_L4) && !layout->l4_off) || key->nw_ttl < slot->min_ttl)
+		return false;
+	target = bpf_map_lookup_elem(&tier0_targets, &out);
+	if (!target || !(target->flags & TIER0_TARGET_XDP))
+		return false;
+	len += shift;
+	if (slot->vlan == TIER0_VLAN_PUSH)
+		len += FLOW_VLAN_SIZE;
+	else if (slot->vlan == TIER0_VLAN_POP)
+		len -= FLOW_VLAN_SIZE;
+	if (len > target->max_len || (is_split && !(target->flags & TIER0_TARGET_FRAGS)))
+		return false;
+	return !(tier0_port.flags & TIER0_PORT_PARTIAL) ||
+	       !tier0_is_partial(ctx, key, layout->l3_off, layout->l4_off, shift);
+}
+
+/* Changes the headers. Returns 0, or -1 when there is no room for a tag: nothing was changed. */
+FLOW_INLINE int tier0_change(struct xdp_md *ctx, const struct tier0_slot *slot,
+			     const struct flow_key *key, const struct flow_layout *layout,
+			     __be32 off_tag)
+{
+	__u32 l3_off = layout->l3_off, l4_off = layout->l4_off, csum;
+	__u32 vlan = slot->vlan, n_ops = slot->n_ops;
+
+	if (off_tag && vlan == TIER0_VLAN_POP) {
+		/* The NIC has done it. */
+		vlan = TIER0_VLAN_KEEP;
+		l3_off -= l3_off ? FLOW_VLAN_SIZE : 0;
+		l4_off -= l4_off ? FLOW_VLAN_SIZE : 0;
+	} else if (off_tag) {
+		/* Room for both, or none. */
+		if (vlan == TIER0_VLAN_PUSH)
+			return -1;
+		if (tier0_push_vlan(ctx, off_tag))
+			return -1;
+	} else if (vlan == TIER0_VLAN_PUSH) {
+		if (tier0_push_vlan(ctx, slot->vlan_tag))
+			return -1;
+		l3_off += l3_off ? FLOW_VLAN_SIZE : 0;
+		l4_off += l4_off ? FLOW_VLAN_SIZE : 0;
+	}
+	csum = tier0_find_csum(key, l4_off);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < TIER0_OPS_MAX && i < n_ops; i++)
+		tier0_apply(ctx, &slot->ops[i], l3_off, l4_off, csum);
+	if (vlan == TIER0_VLAN_POP)
+		tier0_pop_vlan(ctx);
+	return 0;
+}
+
+/*
+ * Looks the packet up and carries the answer out. `key` is complete but for in_port; `off_tag`: the
+ * tag that the NIC took off, as it would stand in the frame, and that `key` and `layout` count; 0:
+ * none. Returns an XDP action, or TIER0_MISS: the packet is as it was.
+ */
+FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
+			      const struct flow_layout *layout, __u32 len, __be32 off_tag)
+{
+	__u32 shift = off_tag ? FLOW_VLAN_SIZE : 0, slot_no;
+	struct tier0_slot *slot;
+
+	key->in_port = *(volatile __u32 *)&tier0_port.in_port;
+	if (!key->in_port)
+		return TIER0_MISS;
+	slot_no = (__u32)tier0_lookup(key);
+	if (!slot_no)
+		return TIER0_MISS;
+	slot = bpf_map_lookup_elem(&tier0_slots, &slot_no);
+	if (!slot)
+		return TIER0_MISS;
+	if (!slot->output) {
+		tier0_count(slot, len + shift);
+		return XDP_DROP;
+	}
+	if (!tier0_may_apply(ctx, slot, key, layout, len, shift))
+		return TIER0_MISS;
+	if ((slot->n_ops || slot->vlan || off_tag) &&
+	    tier0_change(ctx, slot, key, layout, off_tag))
+		return TIER0_MISS;
+	tier0_count(slot, len + shift);
+	return (int)bpf_redirect_map(&tier0_devices, slot->output, 0);
+}
+
+#endif /* VSWITCH_BPF_TIER0_XDP_H */
