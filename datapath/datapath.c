@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "datapath/worker_priv.h"
 #include "lib/clock.h"
@@ -11,6 +14,144 @@
 
 /* 64 MiB of frames. */
 #define DATAPATH_FRAMES_DEFAULT 32768u
+
+/* Events of ports handled in one call. */
+#define CONTROL_EVENTS 64
+
+/* ---- what ports do in the control thread ------------------------------------------------------
+ */
+
+static int watch(struct datapath *dp, int fd, uint32_t port_no)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = port_no};
+
+	return epoll_ctl(dp->control_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int open_control(struct datapath *dp, struct error *err)
+{
+	int ret;
+
+	dp->deadline_ns = PORT_CONTROL_NEVER;
+	dp->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (dp->timer_fd < 0)
+		return error_set(err, errno, "cannot make a timer: %m");
+	dp->control_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (dp->control_fd < 0) {
+		ret = error_set(err, errno, "cannot make an epoll instance: %m");
+		goto err_timer;
+	}
+	ret = watch(dp, dp->timer_fd, 0);
+	if (!ret)
+		return 0;
+	ret = error_set(err, ret, "cannot watch a timer: %s", strerror(-ret));
+	close(dp->control_fd);
+err_timer:
+	close(dp->timer_fd);
+	return ret;
+}
+
+static void close_control(struct datapath *dp)
+{
+	close(dp->control_fd);
+	close(dp->timer_fd);
+}
+
+/* Sets the timer to the earliest deadline. */
+static void set_timer(struct datapath *dp)
+{
+	uint64_t earliest = PORT_CONTROL_NEVER;
+	struct itimerspec timer = {0};
+	unsigned int left = dp->n_controlled;
+
+	for (uint32_t no = 1; no <= PORT_NO_MAX && left; no++) {
+		if (!dp->ports[no] || !dp->ports[no]->class->get_control_fd)
+			continue;
+		earliest = MIN(earliest, dp->ports[no]->control_deadline_ns);
+		left--;
+	}
+	if (earliest == dp->deadline_ns)
+		return;
+	dp->deadline_ns = earliest;
+	if (earliest != PORT_CONTROL_NEVER) {
+		/* All zero would mean: never. */
+		timer.it_value.tv_sec = (time_t)(earliest / CLOCK_NS_PER_S);
+		timer.it_value.tv_nsec = (long)(earliest % CLOCK_NS_PER_S) | 1;
+	}
+	if (timerfd_settime(dp->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL))
+		log_error_limited("cannot set a timer: %m");
+}
+
+static void run_port(struct port *port, uint64_t now_ns)
+{
+	port->control_deadline_ns = port->class->run_control(port, now_ns);
+}
+
+/* Has the port watched from now on, if it wants that. */
+static int watch_port(struct datapath *dp, struct port *port)
+{
+	int ret;
+
+	if (!port->class->get_control_fd)
+		return 0;
+	ret = watch(dp, port->class->get_control_fd(port), port->no);
+	if (ret)
+		return ret;
+	dp->n_controlled++;
+	run_port(port, clock_now());
+	return 0;
+}
+
+static void unwatch_port(struct datapath *dp, struct port *port)
+{
+	if (!port->class->get_control_fd)
+		return;
+	epoll_ctl(dp->control_fd, EPOLL_CTL_DEL, port->class->get_control_fd(port), NULL);
+	dp->n_controlled--;
+	set_timer(dp);
+}
+
+/* Runs the ports whose deadline has come. */
+static void run_deadlines(struct datapath *dp, uint64_t now_ns)
+{
+	unsigned int left = dp->n_controlled;
+	uint64_t count;
+
+	(void)!read(dp->timer_fd, &count, sizeof(count));
+	/* It has gone off, or is about to: whatever comes next is set anew. */
+	dp->deadline_ns = 0;
+	for (uint32_t no = 1; no <= PORT_NO_MAX && left; no++) {
+		struct port *port = dp->ports[no];
+
+		if (!port || !port->class->get_control_fd)
+			continue;
+		left--;
+		if (port->control_deadline_ns <= now_ns)
+			run_port(port, now_ns);
+	}
+}
+
+int datapath_get_control_fd(const struct datapath *dp)
+{
+	return dp->control_fd;
+}
+
+void datapath_run_control(struct datapath *dp)
+{
+	struct epoll_event events[CONTROL_EVENTS];
+	int n = epoll_wait(dp->control_fd, events, CONTROL_EVENTS, 0);
+	uint64_t now_ns = clock_now();
+
+	for (int i = 0; i < n; i++) {
+		uint32_t no = events[i].data.u32;
+
+		if (no == 0)
+			run_deadlines(dp, now_ns);
+		else if (dp->ports[no])
+			run_port(dp->ports[no], now_ns);
+	}
+	set_timer(dp);
+}
 
 /* ---- life cycle -------------------------------------------------------------------------------
  */
@@ -32,9 +173,12 @@ int datapath_create(const struct datapath_config *config, struct datapath **dpp,
 	dp->pipeline = *config->pipeline;
 	dp->pipeline_aux = config->pipeline_aux;
 	atomic_init(&dp->generation, 1);
-	ret = frame_pool_create(n_frames, &dp->pool, err);
+	ret = open_control(dp, err);
 	if (ret)
 		goto err_dp;
+	ret = frame_pool_create(n_frames, &dp->pool, err);
+	if (ret)
+		goto err_control;
 	frame_cache_init(&dp->control_cache, dp->pool);
 	dp->workers = calloc(config->n_workers, sizeof(struct worker *));
 	if (!dp->workers) {
@@ -61,6 +205,8 @@ err_workers:
 	free(dp->workers);
 err_pool:
 	frame_pool_destroy(dp->pool);
+err_control:
+	close_control(dp);
 err_dp:
 	free(dp);
 	return ret;
@@ -79,6 +225,7 @@ void datapath_destroy(struct datapath *dp)
 	free(dp->workers);
 	frame_cache_uninit(&dp->control_cache);
 	frame_pool_destroy(dp->pool);
+	close_control(dp);
 	free(dp);
 }
 
@@ -177,13 +324,16 @@ int datapath_add_port(struct datapath *dp, const char *type, const struct port_c
 		return ret;
 	}
 	ret = publish_port(dp, port);
+	if (!ret)
+		ret = watch_port(dp, port);
 	if (ret) {
 		unpublish_port(dp, port);
 		class->close(port);
-		return error_set(err, ret, "port '%s': workers cannot poll it: %s", config->name,
+		return error_set(err, ret, "port '%s': it cannot be watched: %s", config->name,
 				 strerror(-ret));
 	}
 	dp->ports[no] = port;
+	set_timer(dp);
 	*port_no = no;
 	return 0;
 }
@@ -196,6 +346,7 @@ int datapath_remove_port(struct datapath *dp, uint32_t port_no)
 	if (!port)
 		return -ENOENT;
 	dp->ports[port_no] = NULL;
+	unwatch_port(dp, port);
 	unpublish_port(dp, port);
 	port_sum_counters(port, &sum);
 	port_add_counters(&dp->removed, &sum);

@@ -65,6 +65,14 @@ struct port *datapath_lookup_port(const struct datapath *dp, const char *name);
 /* What all ports counted that were removed since the start. */
 void datapath_get_removed_counters(const struct datapath *dp, struct port_counters *sum);
 
+/*
+ * What ports have to do in the control thread (a guest calls, or is to be called): a descriptor to
+ * watch for reading, the same for the datapath's whole life, and what to call when it is readable.
+ * Deadlines of ports make it readable, too.
+ */
+int datapath_get_control_fd(const struct datapath *dp);
+void datapath_run_control(struct datapath *dp);
+
 /* Tells every cached verdict to be checked again before its next use, and waits until no worker
  * uses an old one. */
 void datapath_invalidate(struct datapath *dp);

@@ -39,6 +39,7 @@ enum drop_stage {
 	X(RX_NO_FRAME, "rx_no_frame", RX, "no free frame in the pool to receive into")             \
 	X(RX_BAD_OFFLOAD, "rx_bad_offload", RX,                                                    \
 	  "the offload header contradicts the packet (checksum or segment size)")                  \
+	X(RX_DISABLED, "rx_disabled", RX, "sent by a queue that its guest has switched off")       \
 	X(NO_RULE, "no_rule", FLOW, "no rule matched")                                             \
 	X(RULE_DROP, "rule_drop", FLOW, "a rule says drop")                                        \
 	X(NO_BRIDGE, "no_bridge", FLOW, "the port belongs to no bridge (any more)")                \

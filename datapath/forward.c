@@ -69,11 +69,11 @@ static bool takes_gso(const struct port_caps *caps, uint8_t gso_type)
 {
 	switch (gso_type) {
 	case PACKET_GSO_TCP4:
-		return caps->gso_tcp4;
+		return port_cap_get(&caps->gso_tcp4);
 	case PACKET_GSO_TCP6:
-		return caps->gso_tcp6;
+		return port_cap_get(&caps->gso_tcp6);
 	case PACKET_GSO_UDP_L4:
-		return caps->gso_udp_l4;
+		return port_cap_get(&caps->gso_udp_l4);
 	default:
 		return true;
 	}
@@ -84,7 +84,8 @@ static void transmit_segmented(struct worker *worker, struct worker_port *wp, st
 {
 	const struct port_caps *caps = &wp->port->caps;
 	struct packet *segments[OFFLOAD_SEGMENTS_MAX];
-	int n = packet_segment(&worker->frames, packet, caps->csum, segments, ARRAY_SIZE(segments));
+	int n = packet_segment(&worker->frames, packet, port_cap_get(&caps->csum), segments,
+			       ARRAY_SIZE(segments));
 
 	if (n < 0) {
 		port_count_drop(wp->counters, DROP_TX_NO_FRAME, 1);
@@ -121,7 +122,8 @@ static bool prepare(struct worker *worker, struct worker_port *wp, struct packet
 		return true;
 	if (packet->csum == PACKET_CSUM_MAYBE)
 		packet_resolve_csum(packet);
-	if (packet->csum == PACKET_CSUM_PARTIAL && !caps->csum && packet_finish_csum(packet)) {
+	if (packet->csum == PACKET_CSUM_PARTIAL && !port_cap_get(&caps->csum) &&
+	    packet_finish_csum(packet)) {
 		drop(worker, wp->counters, packet, DROP_BAD_HEADER);
 		return false;
 	}

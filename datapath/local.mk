@@ -44,6 +44,10 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port_tap.h \
 	datapath/port_tap_io.c \
 	datapath/port_tap_priv.h \
+	datapath/port_vhost.c \
+	datapath/port_vhost.h \
+	datapath/port_vhost_io.c \
+	datapath/port_vhost_priv.h \
 	datapath/rx_buffer.c \
 	datapath/rx_buffer.h \
 	datapath/vnet_hdr.c \

@@ -11,11 +11,12 @@
 #include "datapath/port_mem.h"
 #include "datapath/port_packet.h"
 #include "datapath/port_tap.h"
+#include "datapath/port_vhost.h"
 #include "lib/suggest.h"
 
 const struct port_class *const port_classes[] = {
-	&port_afxdp_class,    &port_mem_class,	  &port_tap_class,
-	&port_internal_class, &port_packet_class, NULL,
+	&port_afxdp_class,    &port_mem_class,	 &port_tap_class,
+	&port_internal_class, &port_packet_class, &port_vhost_class, NULL,
 };
 
 const struct port_class *port_class_lookup(const char *type, struct error *err)
@@ -173,6 +174,7 @@ int port_init(struct port *port, const struct port_class *class, struct datapath
 	port->dp = dp;
 	strncpy(port->name, config->name, sizeof(port->name) - 1);
 	port->link_up = true;
+	port->control_deadline_ns = PORT_CONTROL_NEVER;
 	if (port_set_options(port, config))
 		return -ENOMEM;
 	port->counters = aligned_alloc(CACHE_LINE, size);

@@ -63,6 +63,9 @@ struct port_config {
 					    * class */
 	size_t n_options;
 	unsigned int n_workers; /* of the datapath: transmit queues that are worth having */
+	/* Folder for what the port makes in the file system, such as sockets; made when needed.
+	 * NULL: there is none, and an option has to say where. */
+	const char *folder;
 	/* Called by datapath_add_port() when the port is open and has its number, before it
 	 * receives: the place to tell the pipeline, so that its first packet finds rules. A
 	 * negative errno closes the port again. NULL: nothing to do. */
@@ -80,11 +83,15 @@ struct port_counters {
 	uint64_t drops[DROP_N_REASONS];
 };
 
-/* What a port can take of a packet's offloads; software does the rest before tx (offload.h). */
+/*
+ * What a port can take of a packet's offloads; software does the rest before tx (offload.h). A
+ * driver may change all but max_segs while workers send (relaxed atomics): its tx() then meets
+ * packets that were made ready for what it could do a moment ago.
+ */
 struct port_caps {
-	uint32_t max_len; /* longest frame, bytes, MTU + Ethernet header + one VLAN tag; relaxed
-			   * atomic, see port_get_max_len() */
-	bool csum; /* PACKET_CSUM_PARTIAL */
+	uint32_t max_len; /* longest frame, bytes, MTU + Ethernet header + one VLAN tag; see
+			   * port_get_max_len() */
+	bool csum; /* PACKET_CSUM_PARTIAL; see port_cap_get() */
 	bool gso_tcp4; /* PACKET_GSO_TCP4, and so on */
 	bool gso_tcp6;
 	bool gso_udp_l4;
@@ -127,6 +134,7 @@ struct port {
 	struct port_counters *counters; /* one for each worker, and one last for the control
 					 * thread */
 	uint64_t kernel_drops[DROP_N_REASONS]; /* of stage KERNEL; written by get_stats() only */
+	uint64_t control_deadline_ns; /* what run_control() said last; the datapath's */
 };
 
 /* Receives one name=value of a port's state, such as "mode", "native". */
@@ -190,7 +198,20 @@ struct port_class {
 	 * those that stay as well. Control thread. -EOPNOTSUPP, or NULL: close and open anew.
 	 */
 	int (*set)(struct port *port, const struct port_config *config, struct error *err);
+
+	/* For ports that have to do with others than the kernel: a descriptor, the same for the
+	 * port's whole life, that becomes readable when run_control() is due. Control thread.
+	 * NULL: there is nothing to watch. */
+	int (*get_control_fd)(const struct port *port);
+
+	/* Does what is due in the control thread; never blocks longer than for a grace period.
+	 * Returns when it is to be called without an event (clock_now() time), or
+	 * PORT_CONTROL_NEVER. Not NULL if get_control_fd is not. */
+	uint64_t (*run_control)(struct port *port, uint64_t now_ns);
 };
+
+/* No deadline. */
+#define PORT_CONTROL_NEVER UINT64_MAX
 
 /* All drivers, NULL-terminated. */
 extern const struct port_class *const port_classes[];
@@ -252,6 +273,17 @@ static inline uint32_t port_get_max_len(const struct port *port)
 static inline void port_set_max_len(struct port *port, uint32_t max_len)
 {
 	__atomic_store_n(&port->caps.max_len, max_len, __ATOMIC_RELAXED);
+}
+
+/* One of the bools in port_caps, which the driver may change. */
+static inline bool port_cap_get(const bool *cap)
+{
+	return __atomic_load_n(cap, __ATOMIC_RELAXED);
+}
+
+static inline void port_cap_set(bool *cap, bool value)
+{
+	__atomic_store_n(cap, value, __ATOMIC_RELAXED);
 }
 
 /* Adds `n` to a counter of which the calling thread is the only writer. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,10 +232,22 @@ static void run(struct worker *worker)
 	}
 }
 
+/* Guests' memory may vanish under us (vhost/guest_fault.h): only a thread that does not block the
+ * signal survives that, whatever mask the process was started with. */
+static void unblock_fault_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGBUS);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void *worker_main(void *worker_)
 {
 	struct worker *worker = worker_;
 
+	unblock_fault_signal();
 	rcu_join();
 	run(worker);
 	/* Ports are gone, so these are the last references to rules and frames. */

@@ -120,6 +120,10 @@ struct datapath {
 	unsigned int n_workers;
 	struct worker **workers;
 	struct port *ports[PORT_NO_MAX + 1]; /* by number; control thread only */
+	int control_fd; /* epoll: control fds of ports, by port number, and timer_fd as number 0 */
+	int timer_fd; /* timerfd: the earliest deadline of a port */
+	uint64_t deadline_ns; /* to which it is set; PORT_CONTROL_NEVER: it is not */
+	unsigned int n_controlled; /* ports with a control fd */
 	struct port_counters removed; /* of ports that are no more; control thread only */
 };
 

@@ -15,6 +15,8 @@ vhost_libvhost_a_SOURCES = \
 	vhost/vhost_dev.h \
 	vhost/vhost_dev_priv.h \
 	vhost/vhost_fault.h \
+	vhost/vhost_feature.c \
+	vhost/vhost_feature.h \
 	vhost/vhost_msg.c \
 	vhost/vhost_msg.h \
 	vhost/vhost_proto.c \

@@ -85,7 +85,7 @@ struct running {
 	struct vswitch *vs;
 	struct server *server;
 	struct link_watch *links; /* NULL: the kernel does not tell us */
-	struct event *timer, *link_event, *signals[3];
+	struct event *timer, *link_event, *port_event, *signals[3];
 };
 
 /* ---- options ----------------------------------------------------------------------------------
@@ -322,6 +322,16 @@ static void on_link_readable(evutil_socket_t fd, short what, void *aux)
 		log_error_limited("link notifications: %s", strerror(-err));
 }
 
+/* Ports have something to do. */
+static void on_ports(evutil_socket_t fd, short what, void *aux)
+{
+	struct running *running = aux;
+
+	(void)fd;
+	(void)what;
+	datapath_run_control(running->vs->dp);
+}
+
 static char *on_request(void *aux, const char *line, size_t size, size_t *answer_size)
 {
 	struct running *running = aux;
@@ -349,6 +359,10 @@ static int add_events(struct running *running, struct error *e)
 	running->timer = event_new(running->base, -1, EV_PERSIST, on_timer, running);
 	if (!running->timer || event_add(running->timer, &second) < 0)
 		return error_set(e, ENOMEM, "cannot make a timer");
+	running->port_event = event_new(running->base, datapath_get_control_fd(running->vs->dp),
+					EV_READ | EV_PERSIST, on_ports, running);
+	if (!running->port_event || event_add(running->port_event, NULL) < 0)
+		return error_set(e, ENOMEM, "cannot wait for ports");
 	if (!running->links)
 		return 0;
 	running->link_event = event_new(running->base, link_watch_get_fd(running->links),
@@ -371,6 +385,8 @@ static void stop(struct running *running)
 		event_free(running->timer);
 	if (running->link_event)
 		event_free(running->link_event);
+	if (running->port_event)
+		event_free(running->port_event);
 	link_watch_destroy(running->links);
 	vswitch_destroy(running->vs);
 	if (running->base)

@@ -10,6 +10,7 @@
 #include "vswitchd/process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -423,15 +424,26 @@ static int open_local(struct vswitch *vs, struct bridge *bridge, const struct co
 	return open_port(vs, bridge, VSWITCH_LOCAL_TYPE, &driver_port, &bridge_port, port_no, e);
 }
 
+/* Where ports of the bridge put what they make: a folder of its name under the run directory. NULL:
+ * its name is too long. */
+static const char *get_folder(const struct vswitch *vs, const char *bridge, char folder[PATH_MAX])
+{
+	int n = snprintf(folder, PATH_MAX, "%s/%s", vs->rundir, bridge);
+
+	return n < PATH_MAX ? folder : NULL;
+}
+
 static int open_configured(struct vswitch *vs, struct bridge *bridge,
 			   const struct config_bridge *config_bridge,
 			   const struct config_port *config, uint32_t *port_no, struct error *e)
 {
 	struct port_config driver_port = {.name = config->name};
 	struct bridge_port_config bridge_port;
+	char folder[PATH_MAX];
 	struct option_list list;
 	int err;
 
+	driver_port.folder = get_folder(vs, config_bridge->name, folder);
 	err = parse_bridge_options(config, &bridge_port, e);
 	if (!err)
 		err = option_list_init(&list, &config->options, OPTION_OF_DRIVER, e);
@@ -500,7 +512,9 @@ static int set_running(struct vswitch *vs, struct vswitch_port *port,
 		.name = port->name,
 		.n_workers = datapath_get_n_workers(vs->dp),
 	};
+	char folder[PATH_MAX];
 
+	driver_port.folder = get_folder(vs, port->bridge, folder);
 	if (!driver->class->set)
 		return -EOPNOTSUPP;
 	driver_port.options = list->items;

@@ -145,3 +145,7 @@ tests_unit_test_vhost_socket_SOURCES = tests/unit/test_vhost_socket.c $(vhost_dr
 
 unit_tests += tests/unit/test_vhost_thread
 tests_unit_test_vhost_thread_SOURCES = tests/unit/test_vhost_thread.c $(vhost_driver)
+
+unit_tests += tests/unit/test_port_vhost
+tests_unit_test_port_vhost_SOURCES = tests/unit/test_port_vhost.c tests/unit/vhost_guest.c \
+	tests/unit/vhost_guest.h $(vhost_driver) $(frames)

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -75,13 +76,57 @@ static const struct vhost_dev_ops ops = {
 
 /* ---- life cycle ------------------------------------------------------------------------- */
 
+static void connect_to_path(struct vhost_driver *d)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", d->path);
+
+	MUST(n < (int)sizeof(address.sun_path));
+	d->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	MUST(d->sock >= 0);
+	MUST(connect(d->sock, (struct sockaddr *)&address, sizeof(address)) == 0);
+	d->run(d->run_aux);
+}
+
+/* Lets the device handle what came. Returns 0, or a negative errno when it has hung up. */
+static int run_device(struct vhost_driver *d)
+{
+	ssize_t n;
+	char c;
+
+	if (d->dev)
+		return vhost_dev_run(d->dev);
+	d->run(d->run_aux);
+	n = recv(d->sock, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		return -EPIPE;
+	return 0;
+}
+
 void driver_connect(struct vhost_driver *d)
 {
 	int pair[2];
 
+	if (!d->dev) {
+		connect_to_path(d);
+		return;
+	}
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	d->sock = pair[0];
 	vhost_dev_attach(d->dev, pair[1]);
+}
+
+/* The guest's memory, and no ring. */
+static void init_guest(struct vhost_driver *d)
+{
+	memset(d, 0, sizeof(*d));
+	for (unsigned int i = 0; i < VHOST_RINGS_MAX; i++)
+		d->rings[i].kick_fd = d->rings[i].call_fd = d->rings[i].err_fd = -1;
+	d->mem_fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	MUST(d->mem_fd >= 0 && ftruncate(d->mem_fd, DRIVER_FILE_SIZE) == 0);
+	d->mem = mmap(NULL, DRIVER_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d->mem_fd, 0);
+	MUST(d->mem != MAP_FAILED);
+	d->next_alloc = DRIVER_GPA_HIGH;
 }
 
 void driver_init(struct vhost_driver *d, unsigned int n_queue_pairs)
@@ -93,15 +138,17 @@ void driver_init(struct vhost_driver *d, unsigned int n_queue_pairs)
 		.n_queue_pairs = n_queue_pairs,
 	};
 
-	memset(d, 0, sizeof(*d));
-	for (unsigned int i = 0; i < VHOST_RINGS_MAX; i++)
-		d->rings[i].kick_fd = d->rings[i].call_fd = d->rings[i].err_fd = -1;
+	init_guest(d);
 	MUST(vhost_dev_create(&config, &ops, d, &d->dev, NULL) == 0);
-	d->mem_fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	MUST(d->mem_fd >= 0 && ftruncate(d->mem_fd, DRIVER_FILE_SIZE) == 0);
-	d->mem = mmap(NULL, DRIVER_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d->mem_fd, 0);
-	MUST(d->mem != MAP_FAILED);
-	d->next_alloc = DRIVER_GPA_HIGH;
+	driver_connect(d);
+}
+
+void driver_init_at(struct vhost_driver *d, const char *path, void (*run)(void *aux), void *aux)
+{
+	init_guest(d);
+	d->path = path;
+	d->run = run;
+	d->run_aux = aux;
 	driver_connect(d);
 }
 
@@ -115,6 +162,10 @@ static void close_fd(int *fd)
 void driver_hang_up(struct vhost_driver *d)
 {
 	close_fd(&d->sock);
+	if (!d->dev) {
+		d->run(d->run_aux);
+		return;
+	}
 	for (int i = 0; i < 1000 && vhost_dev_get_fd(d->dev) >= 0; i++)
 		(void)!vhost_dev_run(d->dev);
 	MUST(vhost_dev_get_fd(d->dev) < 0);
@@ -191,7 +242,7 @@ int driver_request(struct vhost_driver *d, uint32_t request, uint32_t flags, con
 	ret = driver_send_raw(d, &msg, sizeof(msg.header) + size, fds, n_fds);
 	if (ret)
 		return ret;
-	return vhost_dev_run(d->dev);
+	return run_device(d);
 }
 
 int driver_read_reply(struct vhost_driver *d, uint32_t request, void *payload, uint32_t size,
@@ -375,7 +426,7 @@ void driver_ring_start(struct driver_ring *r, uint32_t base)
 	MUST(driver_ring_send_addr(r, 0, 0) == 0);
 	MUST(driver_ring_send_fd(r, VHOST_SET_VRING_KICK, &r->kick_fd) == 0);
 	MUST(driver_set_state(d, VHOST_SET_VRING_ENABLE, r->index, 1) == 0);
-	MUST(d->published & VHOST_BIT(r->index));
+	MUST(!d->dev || d->published & VHOST_BIT(r->index));
 }
 
 struct driver_ring *driver_ring_open(struct vhost_driver *d, unsigned int index, uint32_t num)

@@ -18,6 +18,8 @@
  * struct driver_ring plays the driver of one ring, split or packed, honest by default; tests that
  * want to be hostile write into the ring's memory themselves.
  *
+ * The device may also be somebody else's, behind a socket in the file system: driver_init_at().
+ *
  * Nothing here asserts by cmocka, so that fuzzers and benchmarks can use it too: what must not fail
  * aborts.
  *
@@ -72,7 +74,10 @@ struct driver_ring {
 };
 
 struct vhost_driver {
-	struct vhost_dev *dev;
+	struct vhost_dev *dev; /* NULL: it is behind `path` */
+	const char *path; /* socket of a device that is not ours */
+	void (*run)(void *aux); /* lets that device handle what came */
+	void *run_aux;
 	int sock; /* the front end's end; -1: hung up */
 	int mem_fd;
 	uint8_t *mem; /* the whole file */
@@ -94,6 +99,9 @@ struct vhost_driver {
 
 /* Make a device of `n_queue_pairs` that offers everything, connected. */
 void driver_init(struct vhost_driver *d, unsigned int n_queue_pairs);
+/* The same for a device that is behind the socket `path`: `run` is called after each message, and
+ * has to handle it. `published` and what the device asks for are not known then. */
+void driver_init_at(struct vhost_driver *d, const char *path, void (*run)(void *aux), void *aux);
 void driver_uninit(struct vhost_driver *d);
 
 /* Hang up, and let the device notice. */
