@@ -4,7 +4,7 @@
 # A program bpf/X.bpf.c is one line in bpf_programs; it becomes bpf/X.bpf.o and the skeleton
 # bpf/X.skel.h, both in the build folder. Whoever includes the skeleton finds it made.
 
-bpf_programs = bpf/vswitch_xdp.bpf.c
+bpf_programs = bpf/vswitch_tc.bpf.c bpf/vswitch_xdp.bpf.c
 
 noinst_LIBRARIES += bpf/libbpfload.a
 bpf_libbpfload_a_SOURCES = \
@@ -14,6 +14,9 @@ bpf_libbpfload_a_SOURCES = \
 	bpf/tier0_maps.c \
 	bpf/tier0_maps.h \
 	bpf/tier0_xdp.h \
+	bpf/tc_port.h \
+	bpf/tc_prog.c \
+	bpf/tc_prog.h \
 	bpf/xdp_message.c \
 	bpf/xdp_message.h \
 	bpf/xdp_prog.c \

@@ -48,8 +48,15 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port_vhost.h \
 	datapath/port_vhost_io.c \
 	datapath/port_vhost_priv.h \
+	datapath/port_veth.c \
+	datapath/port_veth.h \
 	datapath/rx_buffer.c \
 	datapath/rx_buffer.h \
+	datapath/tap_device.c \
+	datapath/tap_device.h \
+	datapath/tap_device_io.c \
+	datapath/veth_peer.c \
+	datapath/veth_peer.h \
 	datapath/vnet_hdr.c \
 	datapath/vnet_hdr.h \
 	datapath/worker.c \

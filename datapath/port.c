@@ -11,12 +11,19 @@
 #include "datapath/port_mem.h"
 #include "datapath/port_packet.h"
 #include "datapath/port_tap.h"
+#include "datapath/port_veth.h"
 #include "datapath/port_vhost.h"
 #include "lib/suggest.h"
 
 const struct port_class *const port_classes[] = {
-	&port_afxdp_class,    &port_mem_class,	 &port_tap_class,
-	&port_internal_class, &port_packet_class, &port_vhost_class, NULL,
+	&port_afxdp_class,
+	&port_veth_class,
+	&port_vhost_class,
+	&port_mem_class,
+	&port_tap_class,
+	&port_internal_class,
+	&port_packet_class,
+	NULL,
 };
 
 const struct port_class *port_class_lookup(const char *type, struct error *err)

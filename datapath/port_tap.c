@@ -2,7 +2,6 @@
 #include "datapath/port_tap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_tun.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
@@ -10,19 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "datapath/datapath.h"
-#include "datapath/port_tap_priv.h"
+#include "datapath/tap_device.h"
 #include "lib/netlink.h"
-
-/* Not in Debian's headers: UDP segmentation, Linux 6.2. */
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
-#define TUN_F_BASE (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
 /* Bytes ahead of the MTU: Ethernet header and one tag. */
 #define HEADERS_SIZE (14u + 4u)
@@ -48,77 +37,18 @@ static const struct port_option_def tap_options[] = {
 	{NULL, NULL, NULL, NULL},
 };
 
+struct tap_port {
+	struct port port;
+	struct tap_device tap;
+	bool is_elsewhere; /* the device was moved to another network namespace */
+};
+
 static struct tap_port *tap_port_from(const struct port *port)
 {
 	return (struct tap_port *)container_of(port, struct tap_port, port);
 }
 
 /* ---- the device ---------------------------------------------------------------------- */
-
-/* Explains why a queue could not be had. */
-static int explain_tun(const char *name, int err, struct error *e)
-{
-	switch (err) {
-	case EPERM:
-	case EACCES:
-		return error_set(e, err, "cannot make TAP device %s: CAP_NET_ADMIN is needed",
-				 name);
-	case EBUSY:
-		return error_set(e, err, "TAP device %s is in use by another program", name);
-	case EINVAL:
-		return error_set(e, EEXIST,
-				 "interface %s exists and is no TAP device with as many "
-				 "queues: remove it or choose another name",
-				 name);
-	case ENOENT:
-	case ENODEV:
-	case ENXIO:
-		return error_set(e, err,
-				 "the kernel has no TAP devices (/dev/net/tun): modprobe tun");
-	default:
-		return error_set(e, err, "cannot make TAP device %s: %s", name, strerror(err));
-	}
-}
-
-/* Opens one queue of the device. Returns its descriptor or a negative errno. */
-static int open_queue(const char *name, bool is_multi_queue, struct error *err)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-	int size = VNET_HDR_SIZE, ret, fd;
-
-	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return explain_tun(name, errno, err);
-	if (is_multi_queue)
-		ifr.ifr_flags |= IFF_MULTI_QUEUE;
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%.*s", IFNAMSIZ - 1, name);
-	if (ioctl(fd, TUNSETIFF, &ifr)) {
-		ret = explain_tun(name, errno, err);
-		goto err_fd;
-	}
-	if (ioctl(fd, TUNSETVNETHDRSZ, &size)) {
-		ret = error_set(err, errno, "TAP device %s: cannot set the header's size: %m",
-				name);
-		goto err_fd;
-	}
-	return fd;
-
-err_fd:
-	close(fd);
-	return ret;
-}
-
-/* Asks the kernel to hand GSO packets and partial checksums over as they are. */
-static int set_offloads(struct tap_port *tp, struct error *err)
-{
-	int fd = tp->queues[0].rxq.fd;
-
-	tp->has_uso = ioctl(fd, TUNSETOFFLOAD, TUN_F_BASE | TUN_F_USO4 | TUN_F_USO6) == 0;
-	if (!tp->has_uso && ioctl(fd, TUNSETOFFLOAD, TUN_F_BASE))
-		return error_set(err, errno, "TAP device %s: cannot set offloads: %m",
-				 tp->port.name);
-	return 0;
-}
 
 /* Gives the interface the MTU and MAC address of the options. */
 static int set_link(struct tap_port *tp, const struct port_config *config, struct error *err)
@@ -143,7 +73,8 @@ static int set_link(struct tap_port *tp, const struct port_config *config, struc
 			netlink_set_mac(change, mac);
 	}
 	if (!ret)
-		ret = netlink_change_link(tp->sock, tp->ifindex, change, tp->port.name, err);
+		ret = netlink_change_link(tp->tap.sock, tp->tap.ifindex, change, tp->port.name,
+					  err);
 	rtnl_link_put(change);
 	return ret;
 }
@@ -161,7 +92,7 @@ static int add_addresses(struct tap_port *tp, const struct port_config *config, 
 		return error_set(err, EINVAL, "ip=: more than %zu characters", sizeof(list) - 1);
 	strcpy(list, text);
 	for (char *one = strtok_r(list, ",", &save); one && !ret; one = strtok_r(NULL, ",", &save))
-		ret = netlink_add_address(tp->sock, tp->ifindex, tp->port.name, one, err);
+		ret = netlink_add_address(tp->tap.sock, tp->tap.ifindex, tp->port.name, one, err);
 	return ret;
 }
 
@@ -172,91 +103,34 @@ static void read_link(struct tap_port *tp, struct rtnl_link *link)
 {
 	port_set_max_len(&tp->port, rtnl_link_get_mtu(link) + HEADERS_SIZE);
 	port_set_link(&tp->port, rtnl_link_get_flags(link) & IFF_UP);
-	/* What the host sent and nobody had read yet when the queue was full. */
-	counter_set(&tp->port.kernel_drops[DROP_SOCKET_RX],
-		    rtnl_link_get_stat(link, RTNL_LINK_TX_DROPPED) - tp->drops_at_open);
+	counter_set(&tp->port.kernel_drops[DROP_SOCKET_RX], tap_device_get_drops(&tp->tap, link));
 }
 
 static int tap_refresh(struct port *port)
 {
 	struct tap_port *tp = tap_port_from(port);
 	struct rtnl_link *link;
-	struct ifreq ifr;
+	int ret = tap_device_get_link(&tp->tap, &link);
 
-	/* The descriptor knows the device wherever it is and whatever it is called now. */
-	if (__atomic_load_n(&tp->queues[0].is_gone, __ATOMIC_RELAXED) ||
-	    ioctl(port->rxqs[0]->fd, TUNGETIFF, &ifr))
-		return -ENODEV;
-	tp->is_elsewhere = true;
-	if (netlink_get_link(tp->sock, tp->ifindex, NULL, &link)) {
+	if (ret == -ENODEV)
+		return ret;
+	tp->is_elsewhere = ret != 0;
+	if (ret) {
 		port_set_link(port, true);
 		return 0;
 	}
-	if (!strncmp(rtnl_link_get_name(link), ifr.ifr_name, sizeof(ifr.ifr_name))) {
-		tp->is_elsewhere = false;
-		read_link(tp, link);
-	}
+	read_link(tp, link);
 	rtnl_link_put(link);
 	return 0;
 }
 
 /* ---- open and close ------------------------------------------------------------------ */
 
-static int open_queues(struct tap_port *tp, unsigned int n, struct error *err)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		struct tap_queue *q = &tp->queues[i];
-		int fd = open_queue(tp->port.name, n > 1, err);
-
-		if (fd < 0)
-			return fd;
-		q->rxq.fd = fd;
-		port_add_rxq(&tp->port, &q->rxq);
-		rx_buffer_init(&q->buffer, q->rxq.owner);
-		port_add_txq(&tp->port, &q->txq);
-	}
-	return 0;
-}
-
-/* Finds the device just opened, and what its counters stand at. */
-static int find_device(struct tap_port *tp, struct error *err)
-{
-	struct rtnl_link *link;
-	int ret;
-
-	ret = netlink_get_link(tp->sock, 0, tp->port.name, &link);
-	if (ret)
-		return error_set(err, ret, "TAP device %s vanished", tp->port.name);
-	tp->ifindex = rtnl_link_get_ifindex(link);
-	tp->drops_at_open = rtnl_link_get_stat(link, RTNL_LINK_TX_DROPPED);
-	rtnl_link_put(link);
-	return 0;
-}
-
-static void set_caps(struct tap_port *tp)
-{
-	tp->port.caps = (struct port_caps){
-		.csum = true,
-		.gso_tcp4 = true,
-		.gso_tcp6 = true,
-		.gso_udp_l4 = tp->has_uso,
-		.max_segs = TAP_SEGS_MAX,
-	};
-}
-
 static void tap_close(struct port *port)
 {
 	struct tap_port *tp = tap_port_from(port);
-	struct frame_pool *pool = datapath_get_pool(port->dp);
 
-	for (unsigned int i = 0; i < port->n_rxqs; i++) {
-		close(port->rxqs[i]->fd);
-		frame_pool_reclaim(pool, port->rxqs[i]->owner);
-	}
-	if (tp->null_fd >= 0)
-		close(tp->null_fd);
-	nl_socket_free(tp->sock);
-	free(tp->queues);
+	tap_device_close(&tp->tap);
 	port_uninit(port);
 	free(tp);
 }
@@ -266,18 +140,14 @@ static int configure(struct tap_port *tp, const struct port_config *config, stru
 {
 	int ret;
 
-	ret = find_device(tp, err);
+	ret = set_link(tp, config, err);
 	if (!ret)
-		ret = set_offloads(tp, err);
-	if (!ret)
-		ret = set_link(tp, config, err);
-	if (!ret)
-		ret = netlink_bring_up(tp->sock, tp->ifindex, tp->port.name, err);
+		ret = netlink_bring_up(tp->tap.sock, tp->tap.ifindex, tp->port.name, err);
 	if (!ret)
 		ret = add_addresses(tp, config, err);
 	if (ret)
 		return ret;
-	set_caps(tp);
+	tap_device_set_caps(&tp->tap);
 	ret = tap_refresh(&tp->port);
 	return ret ? error_set(err, ret, "TAP device %s vanished", tp->port.name) : 0;
 }
@@ -291,16 +161,7 @@ static int tap_start(struct tap_port *tp, const struct port_config *config, stru
 	ret = port_config_get_uint(tp->port.class, config, "queues", 1, PORT_QUEUES_MAX, &n, err);
 	if (ret)
 		return ret;
-	tp->queues = aligned_alloc(CACHE_LINE, n * sizeof(*tp->queues));
-	if (!tp->queues)
-		return error_set(err, ENOMEM, "no memory for %u queues", n);
-	memset(tp->queues, 0, n * sizeof(*tp->queues));
-	tp->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (tp->null_fd < 0)
-		return error_set(err, errno, "cannot open /dev/null: %m");
-	ret = netlink_connect(&tp->sock, err);
-	if (!ret)
-		ret = open_queues(tp, n, err);
+	ret = tap_device_open(&tp->tap, &tp->port, tp->port.name, n, err);
 	if (!ret)
 		ret = configure(tp, config, err);
 	return ret;
@@ -323,7 +184,6 @@ static int open_class(const struct port_class *class, struct datapath *dp,
 		free(tp);
 		return error_set(err, ret, "no memory for a port");
 	}
-	tp->null_fd = -1;
 	ret = tap_start(tp, config, err);
 	if (ret) {
 		tap_close(&tp->port);
@@ -392,8 +252,8 @@ static void tap_get_status(const struct port *port, port_status_cb *cb, void *au
 
 	snprintf(text, sizeof(text), "%u", port->n_rxqs);
 	cb(aux, "queues", text);
-	cb(aux, "offloads", tp->has_uso ? "csum,tso4,tso6,uso" : "csum,tso4,tso6");
-	snprintf(text, sizeof(text), "%d", tp->ifindex);
+	cb(aux, "offloads", tap_device_format_offloads(&tp->tap));
+	snprintf(text, sizeof(text), "%d", tp->tap.ifindex);
 	cb(aux, "ifindex", text);
 	if (tp->is_elsewhere)
 		cb(aux, "namespace", "moved to another one");
@@ -405,8 +265,8 @@ const struct port_class port_tap_class = {
 	.options = tap_options,
 	.open = tap_open,
 	.close = tap_close,
-	.rx = port_tap_rx,
-	.tx = port_tap_tx,
+	.rx = tap_device_rx,
+	.tx = tap_device_tx,
 	.refresh = tap_refresh,
 	.get_status = tap_get_status,
 	.set = tap_set,
@@ -418,8 +278,8 @@ const struct port_class port_internal_class = {
 	.options = internal_options,
 	.open = internal_open,
 	.close = tap_close,
-	.rx = port_tap_rx,
-	.tx = port_tap_tx,
+	.rx = tap_device_rx,
+	.tx = tap_device_tx,
 	.refresh = tap_refresh,
 	.get_status = tap_get_status,
 	.set = tap_set,

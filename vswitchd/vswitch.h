@@ -105,7 +105,7 @@ int vswitch_start(struct vswitch *vs, struct error *e) WARN_UNUSED;
 /* Once a second: counters, timeouts, ageing, ports. */
 void vswitch_run(struct vswitch *vs);
 
-/* A device came or went, by its name; "": notifications were lost, look at everything. */
+/* A device came, went or changed, by its name; "": notifications were lost, look at everything. */
 void vswitch_link_changed(struct vswitch *vs, const char *name, bool gone);
 
 /*

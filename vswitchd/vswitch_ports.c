@@ -698,8 +698,8 @@ void vswitch_link_changed(struct vswitch *vs, const char *name, bool gone)
 	port = vswitch_get_port(vs, name);
 	if (!port)
 		return;
-	if (gone && port->port_no)
+	if (port->port_no)
 		refresh_port(vs, port);
-	else if (!gone && !port->port_no)
+	else if (!gone)
 		retry_port(vs, port);
 }

@@ -16,6 +16,10 @@ system_tests += tests/system/test_tap.sh
 check_PROGRAMS += tests/system/tap
 tests_system_tap_SOURCES = tests/system/tap.c $(traffic)
 
+system_tests += tests/system/test_veth.sh
+check_PROGRAMS += tests/system/veth
+tests_system_veth_SOURCES = tests/system/veth.c $(traffic)
+
 system_tests += tests/system/test_xdp_parse.sh
 check_PROGRAMS += tests/system/xdp_parse
 tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \

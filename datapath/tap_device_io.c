@@ -2,19 +2,14 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "datapath/port_tap_priv.h"
+#include "datapath/tap_device.h"
 
-static struct tap_port *tap_port_from(struct port *port)
-{
-	return container_of(port, struct tap_port, port);
-}
-
-/* The device is deleted: see port_tap_priv.h. */
+/* The device is deleted: see tap_device.h. */
 static void queue_set_gone(struct tap_queue *q)
 {
 	if (__atomic_exchange_n(&q->is_gone, true, __ATOMIC_RELAXED))
 		return;
-	(void)dup2(tap_port_from(q->rxq.port)->null_fd, q->rxq.fd);
+	(void)dup2(q->null_fd, q->rxq.fd);
 }
 
 static bool queue_is_gone(const struct tap_queue *q)
@@ -52,8 +47,9 @@ static int read_packet(struct tap_queue *q, struct frame_cache *cache,
 	return 1;
 }
 
-unsigned int port_tap_rx(struct port_rxq *rxq, struct frame_cache *cache,
-			 struct port_counters *counters, struct packet **packets, unsigned int max)
+unsigned int tap_device_rx(struct port_rxq *rxq, struct frame_cache *cache,
+			   struct port_counters *counters, struct packet **packets,
+			   unsigned int max)
 {
 	struct tap_queue *q = container_of(rxq, struct tap_queue, rxq);
 	unsigned int n = 0;
@@ -108,8 +104,8 @@ static int write_packet(struct tap_queue *q, const struct packet *packet)
 	return errno;
 }
 
-void port_tap_tx(struct port_txq *txq, struct frame_cache *cache, struct port_counters *counters,
-		 struct packet **packets, unsigned int n)
+void tap_device_tx(struct port_txq *txq, struct frame_cache *cache, struct port_counters *counters,
+		   struct packet **packets, unsigned int n)
 {
 	struct tap_queue *q = container_of(txq, struct tap_queue, txq);
 	uint64_t n_sent = 0, bytes = 0;

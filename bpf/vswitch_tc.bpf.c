@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * vswitch_tc.bpf.c - the tc programs of a veth port.
+ *
+ *   vswitch_tc_in    on the ingress of the veth's end on our side: what the container sends goes to
+ *                    the port's TAP device, whose queue user space reads. The packet stays an skb
+ *                    up to there: segments are not cut, checksums not finished, tags stay beside
+ *                    the frame or in it; the TAP says it all in its virtio-net header.
+ *   vswitch_tc_out   on the ingress of the TAP: what user space writes goes to the container.
+ *   vswitch_tc_out_plain  the same for kernels without bpf_redirect_peer (before 5.10).
+ *
+ * To the container there are two ways. bpf_redirect_peer() puts the packet straight on the other
+ * end's receive path, without a queue and another softirq in between; but it keeps the packet's
+ * type, which is for the TAP device, so it is only for packets to the other end's own address,
+ * whose type is certain. All others (broadcasts, flooded frames for somebody else, which a
+ * container that routes must not take for its own) are transmitted by our end, and the other end
+ * sees for itself what they are.
+ */
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/flow_key.h"
+#include "bpf/tc_port.h"
+
+struct tc_port port;
+
+/* Is the frame for the other end's own address? */
+static __always_inline int is_for_peer(const struct __sk_buff *skb)
+{
+	const __u8 *data = (const __u8 *)(long)skb->data;
+	__u64 mac;
+
+	if (data + 14 > (const __u8 *)(long)skb->data_end)
+		return 0;
+	mac = *(const __u32 *)data | (__u64) * (const __u16 *)(data + 4) << 32;
+	return mac && mac == *(volatile __u64 *)&port.peer_mac;
+}
+
+SEC("tc")
+int vswitch_tc_in(struct __sk_buff *skb)
+{
+	return (int)bpf_redirect(port.tap_ifindex, 0);
+}
+
+SEC("tc")
+int vswitch_tc_out(struct __sk_buff *skb)
+{
+	if (is_for_peer(skb) && !bpf_skb_change_type(skb, PACKET_HOST))
+		return (int)bpf_redirect_peer(port.ifindex, 0);
+	return (int)bpf_redirect(port.ifindex, 0);
+}
+
+SEC("tc")
+int vswitch_tc_out_plain(struct __sk_buff *skb)
+{
+	return (int)bpf_redirect(port.ifindex, 0);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
