@@ -42,8 +42,6 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port_packet_priv.h \
 	datapath/port_tap.c \
 	datapath/port_tap.h \
-	datapath/port_tap_io.c \
-	datapath/port_tap_priv.h \
 	datapath/port_vhost.c \
 	datapath/port_vhost.h \
 	datapath/port_vhost_io.c \
