@@ -119,7 +119,7 @@ static void add_pairs(struct table *table, const char *group, const json_t *obje
 static void print_port(FILE *out, const char *bridge, const json_t *port)
 {
 	static const struct table_column columns[] = {{"", false}, {"", false}};
-	static const char *const words[] = {"type", "state", "error", "container"};
+	static const char *const words[] = {"type", "state", "error", "container", "domain", "mac"};
 	struct table table;
 
 	fprintf(out, "port %s of bridge %s\n", print_get_string(port, "port"), bridge);
@@ -145,6 +145,23 @@ static void print_port(FILE *out, const char *bridge, const json_t *port)
 	table_uninit(&table);
 }
 
+/* `libvirt` is NULL when the daemon does not speak to it. */
+static void print_libvirt(FILE *out, const json_t *libvirt)
+{
+	const char *error = print_get_string(libvirt, "error");
+	long long domains = print_get_integer(libvirt, "domains");
+
+	if (!libvirt)
+		return;
+	fprintf(out, "libvirt %s: ", print_get_string(libvirt, "uri"));
+	if (json_is_true(json_object_get(libvirt, "connected")))
+		fprintf(out, "%lld %s, followed by %lld ports\n", domains,
+			domains == 1 ? "domain" : "domains",
+			print_get_integer(libvirt, "followed_ports"));
+	else
+		fprintf(out, "not connected%s%s\n", error[0] ? ": " : "", error);
+}
+
 void print_show(FILE *out, const json_t *result)
 {
 	const json_t *bridges = json_object_get(result, "bridges");
@@ -168,6 +185,7 @@ void print_show(FILE *out, const json_t *result)
 		table_print_text(note, out);
 		fputc('\n', out);
 	}
+	print_libvirt(out, json_object_get(result, "libvirt"));
 	json_array_foreach(bridges, i, bridge) print_bridge(out, bridge);
 }
 

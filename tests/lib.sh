@@ -138,7 +138,7 @@ wait_for()
 # start_daemon ARGUMENT...: in the foreground as our child; returns when it answers
 start_daemon()
 {
-	"$vswitchd" --foreground --rundir "$rundir" --statedir "$statedir" "$@" \
+	"$vswitchd" --foreground --rundir "$rundir" --statedir "$statedir" --no-libvirt "$@" \
 		>>"$work/vswitchd.log" 2>&1 &
 	daemon_pid=$!
 	# thirty seconds: sanitizer builds on a busy machine

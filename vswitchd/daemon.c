@@ -214,6 +214,8 @@ static const unsigned int needed[] = {
 	CAP_IPC_LOCK, /* memory of packet buffers */
 	CAP_SYS_RESOURCE, /* RLIMIT_MEMLOCK */
 	CAP_SYS_NICE, /* workers' placement */
+	CAP_CHOWN, /* sockets for VMs go to the group that runs them */
+	CAP_DAC_OVERRIDE, /* sockets that QEMU made as another user */
 	CAP_DAC_READ_SEARCH, /* namespaces that a container runtime keeps in private directories */
 };
 

@@ -10,6 +10,16 @@ vswitchd_libvswitchd_a_SOURCES = \
 	vswitchd/container.h \
 	vswitchd/daemon.c \
 	vswitchd/daemon.h \
+	vswitchd/libvirt.c \
+	vswitchd/libvirt.h \
+	vswitchd/libvirt_domain.c \
+	vswitchd/libvirt_domain.h \
+	vswitchd/libvirt_plan.c \
+	vswitchd/libvirt_plan.h \
+	vswitchd/libvirt_thread.c \
+	vswitchd/libvirt_thread.h \
+	vswitchd/libvirt_thread_priv.h \
+	vswitchd/libvirt_xml.h \
 	vswitchd/link_watch.c \
 	vswitchd/link_watch.h \
 	vswitchd/methods.c \
@@ -38,6 +48,14 @@ vswitchd_libvswitchd_a_SOURCES = \
 	vswitchd/vswitch_priv.h \
 	vswitchd/vswitch_rules.c \
 	vswitchd/vswitch_rules.h
+
+libvirt_sources = \
+	vswitchd/libvirt_session.c \
+	vswitchd/libvirt_xml.c
+EXTRA_DIST += $(libvirt_sources)
+if LIBVIRT
+vswitchd_libvswitchd_a_SOURCES += $(libvirt_sources)
+endif
 
 sbin_PROGRAMS += vswitchd/vswitchd
 vswitchd_vswitchd_SOURCES = vswitchd/main.c

@@ -4,6 +4,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "vswitchd/daemon.h"
+#include "vswitchd/libvirt.h"
 #include "vswitchd/link_watch.h"
 #include "vswitchd/methods.h"
 #include "vswitchd/rpc.h"
@@ -34,6 +35,8 @@ enum {
 	OPTION_FRAMES,
 	OPTION_PIDFILE,
 	OPTION_LOG_LEVEL,
+	OPTION_LIBVIRT,
+	OPTION_NO_LIBVIRT,
 };
 
 static const struct option long_options[] = {
@@ -44,6 +47,8 @@ static const struct option long_options[] = {
 	{"frames", required_argument, NULL, OPTION_FRAMES},
 	{"pidfile", required_argument, NULL, OPTION_PIDFILE},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+	{"libvirt", required_argument, NULL, OPTION_LIBVIRT},
+	{"no-libvirt", no_argument, NULL, OPTION_NO_LIBVIRT},
 	{"foreground", no_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -65,6 +70,8 @@ static const char help[] =
 	"  -f, --foreground   stay in the foreground and log to standard error\n"
 	"  --pidfile FILE     where to write the process number [RUNDIR/" DAEMON_PIDFILE_NAME "]\n"
 	"  --log-level LEVEL  error, warning, info or debug [info]\n"
+	"  --libvirt URI      whose VMs to follow [" LIBVIRT_URI_DEFAULT "]\n"
+	"  --no-libvirt       follow nobody's\n"
 	"  -h, --help         print this\n"
 	"  -V, --version      print the version\n";
 
@@ -76,6 +83,7 @@ struct settings {
 	unsigned int n_cores; /* as many as --cores listed; 0: not given */
 	bool pins; /* false: --cores none */
 	uint32_t n_frames;
+	const char *libvirt; /* URI; NULL: --no-libvirt */
 	bool foreground;
 };
 
@@ -84,7 +92,9 @@ struct running {
 	struct event_base *base;
 	struct vswitch *vs;
 	struct server *server;
+	struct rpc_sink sink; /* answers that come later */
 	struct link_watch *links; /* NULL: the kernel does not tell us */
+	struct libvirt *libvirt; /* NULL: VMs are not followed */
 	struct event *timer, *link_event, *port_event, *signals[3];
 };
 
@@ -185,6 +195,12 @@ static int parse_option(struct settings *settings, int option, const char *value
 					 "--log-level %s: must be error, warning, info or debug",
 					 value);
 		log_set_level(level);
+		break;
+	case OPTION_LIBVIRT:
+		settings->libvirt = value;
+		break;
+	case OPTION_NO_LIBVIRT:
+		settings->libvirt = NULL;
 		break;
 	case 'f':
 		settings->foreground = true;
@@ -301,6 +317,7 @@ static void on_timer(evutil_socket_t fd, short what, void *aux)
 	(void)fd;
 	(void)what;
 	vswitch_run(running->vs);
+	libvirt_run(running->libvirt);
 }
 
 static void on_link(void *aux, unsigned int ifindex, const char *name, bool gone)
@@ -336,7 +353,21 @@ static char *on_request(void *aux, const char *line, size_t size, size_t *answer
 {
 	struct running *running = aux;
 
-	return rpc_run(methods, running->vs, line, size, answer_size);
+	return rpc_run(methods, running->vs, &running->sink, line, size, answer_size);
+}
+
+static uint64_t on_hold(void *aux)
+{
+	struct running *running = aux;
+
+	return server_hold(running->server);
+}
+
+static void on_answer(void *aux, uint64_t ticket, char *answer, size_t size)
+{
+	struct running *running = aux;
+
+	server_answer(running->server, ticket, answer, size);
 }
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -374,6 +405,10 @@ static int add_events(struct running *running, struct error *e)
 
 static void stop(struct running *running)
 {
+	/* what it owes is answered ahead of the rest, and nothing is asked of it any more */
+	if (running->vs)
+		running->vs->libvirt = NULL;
+	libvirt_destroy(running->libvirt);
 	if (running->server)
 		server_drain(running->server);
 	server_destroy(running->server);
@@ -394,6 +429,17 @@ static void stop(struct running *running)
 	libevent_global_shutdown();
 }
 
+/* VMs are followed where that can be; the switch works without. */
+static void start_libvirt(struct running *running, const struct settings *settings)
+{
+	struct error e = ERROR_INIT;
+
+	if (settings->libvirt && libvirt_create(running->base, running->vs, settings->libvirt,
+						&running->libvirt, &e))
+		log_info("libvirt: %s; VMs are not followed", e.text);
+	running->vs->libvirt = running->libvirt;
+}
+
 static int start(struct running *running, const struct settings *settings, struct error *e)
 {
 	const struct vswitch_options options = {
@@ -406,6 +452,7 @@ static int start(struct running *running, const struct settings *settings, struc
 	struct error ignored = ERROR_INIT;
 	int err;
 
+	running->sink = (struct rpc_sink){on_hold, on_answer, running};
 	running->base = event_base_new();
 	if (!running->base)
 		return error_set(e, ENOMEM, "cannot make an event loop");
@@ -422,6 +469,8 @@ static int start(struct running *running, const struct settings *settings, struc
 				    &running->server, e);
 	if (!err)
 		err = add_events(running, e);
+	if (!err)
+		start_libvirt(running, settings);
 	return err;
 }
 
@@ -478,7 +527,7 @@ static void ignore_signals(void)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {.pins = true};
+	struct settings settings = {.pins = true, .libvirt = LIBVIRT_URI_DEFAULT};
 	struct daemon daemon = DAEMON_INIT;
 	struct error e = ERROR_INIT;
 	int status;

@@ -4,6 +4,7 @@
 
 #include "datapath/frame_pool.h"
 #include "lib/clock.h"
+#include "vswitchd/libvirt.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,6 +65,16 @@ static void tell_state(const struct vswitch *vs, const char *name, json_t *objec
 	methods_set(object, "status", status);
 }
 
+/* One of the labels of a VM's port, under a name of its own. */
+static void label(const struct config_port *config, const char *key, const char *name,
+		  json_t *object)
+{
+	const char *value = config_options_get(&config->options, key);
+
+	if (value)
+		methods_set(object, name, json_string(value));
+}
+
 static json_t *describe_port(const struct vswitch *vs, const struct config_port *config)
 {
 	json_t *object = json_object();
@@ -77,6 +88,8 @@ static json_t *describe_port(const struct vswitch *vs, const struct config_port 
 		methods_set(object, "container_options",
 			    options_to_json(&config->container_options));
 	}
+	label(config, LIBVIRT_LABEL_DOMAIN, "domain", object);
+	label(config, LIBVIRT_LABEL_MAC, "mac", object);
 	tell_state(vs, config->name, object);
 	return object;
 }
@@ -116,6 +129,21 @@ static json_t *describe_bridge(const struct vswitch *vs, const struct config_bri
 	return object;
 }
 
+static json_t *describe_libvirt(const struct libvirt *lv)
+{
+	struct libvirt_status status;
+	json_t *object = json_object();
+
+	libvirt_get_status(lv, &status);
+	methods_set(object, "uri", json_string(status.uri));
+	methods_set(object, "connected", json_boolean(status.is_connected));
+	if (!status.is_connected)
+		methods_set(object, "error", json_string(status.text));
+	methods_set(object, "domains", json_integer((json_int_t)status.n_domains));
+	methods_set(object, "followed_ports", json_integer((json_int_t)status.n_followed));
+	return object;
+}
+
 int method_show(struct rpc_call *call, struct error *e)
 {
 	const struct vswitch *vs = call->vswitch;
@@ -139,6 +167,8 @@ int method_show(struct rpc_call *call, struct error *e)
 	if (note)
 		methods_set(call->result, "store_note", json_string(note));
 	methods_set(call->result, "workers", json_integer(datapath_get_n_workers(vs->dp)));
+	if (vs->libvirt)
+		methods_set(call->result, "libvirt", describe_libvirt(vs->libvirt));
 	for (size_t i = 0; i < vs->config.n_bridges; i++)
 		if (!only || only == &vs->config.bridges[i])
 			(void)!json_array_append_new(

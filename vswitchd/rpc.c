@@ -5,6 +5,7 @@
 #include "lib/suggest.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct rpc_method *rpc_lookup(const struct rpc_method *methods, const char *name)
@@ -162,10 +163,47 @@ static json_t *refusal_data(const struct rpc_call *call, int err)
 	return data;
 }
 
-static json_t *run_method(const struct rpc_method *method, struct vswitch *vswitch,
-			  const json_t *params, json_t *id)
+struct rpc_later *rpc_defer(struct rpc_call *call, struct error *e)
 {
-	struct rpc_call call = {.vswitch = vswitch, .params = params};
+	struct rpc_later *later = call->sink ? calloc(1, sizeof(*later)) : NULL;
+
+	if (!later) {
+		error_set(e, ENOMEM, "there is nobody to answer to later");
+		return NULL;
+	}
+	later->sink = call->sink;
+	later->ticket = call->sink->hold(call->sink->aux);
+	later->id = json_incref(call->id);
+	later->result = call->result;
+	call->is_deferred = true;
+	return later;
+}
+
+void rpc_finish(struct rpc_later *later, int err, const struct error *e)
+{
+	const struct rpc_call call = {0};
+	json_t *answer;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (err)
+		answer = refuse(later->id, PROTOCOL_REFUSED, e, refusal_data(&call, err));
+	else
+		answer = protocol_make_result(later->id, json_incref(later->result));
+	if (later->id)
+		line = format_answer(answer, &size);
+	else
+		json_decref(answer);
+	later->sink->answer(later->sink->aux, later->ticket, line, size);
+	json_decref(later->id);
+	json_decref(later->result);
+	free(later);
+}
+
+static json_t *run_method(const struct rpc_method *method, struct vswitch *vswitch,
+			  const struct rpc_sink *sink, const json_t *params, json_t *id)
+{
+	struct rpc_call call = {.vswitch = vswitch, .sink = sink, .id = id, .params = params};
 	struct error e = ERROR_INIT;
 	const char *param;
 	json_t *answer;
@@ -180,6 +218,8 @@ static json_t *run_method(const struct rpc_method *method, struct vswitch *vswit
 		return refuse(id, PROTOCOL_INTERNAL, &e, NULL);
 	}
 	err = method->run(&call, &e);
+	if (call.is_deferred)
+		return NULL;
 	if (!err)
 		return protocol_make_result(id, call.result);
 	if (!e.text[0])
@@ -225,9 +265,9 @@ static json_t *no_method(const struct rpc_method *methods, const char *name, jso
 	return refuse(id, PROTOCOL_NO_METHOD, &e, NULL);
 }
 
-/* The answer to a parsed line; NULL: none is wanted, or no memory. */
+/* The answer to a parsed line; NULL: none is wanted, it comes later, or no memory. */
 static json_t *answer_request(const struct rpc_method *methods, struct vswitch *vswitch,
-			      const json_t *request)
+			      const struct rpc_sink *sink, const json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
 	const struct rpc_method *method;
@@ -240,7 +280,8 @@ static json_t *answer_request(const struct rpc_method *methods, struct vswitch *
 	name = json_string_value(json_object_get(request, "method"));
 	method = rpc_lookup(methods, name);
 	if (method)
-		answer = run_method(method, vswitch, json_object_get(request, "params"), id);
+		answer = run_method(method, vswitch, sink, json_object_get(request, "params"),
+				    id);
 	else
 		answer = no_method(methods, name, id);
 	if (!id) {
@@ -250,8 +291,8 @@ static json_t *answer_request(const struct rpc_method *methods, struct vswitch *
 	return answer;
 }
 
-char *rpc_run(const struct rpc_method *methods, struct vswitch *vswitch, const char *line,
-	      size_t size, size_t *answer_size)
+char *rpc_run(const struct rpc_method *methods, struct vswitch *vswitch,
+	      const struct rpc_sink *sink, const char *line, size_t size, size_t *answer_size)
 {
 	struct error e = ERROR_INIT;
 	json_t *request, *answer;
@@ -260,7 +301,7 @@ char *rpc_run(const struct rpc_method *methods, struct vswitch *vswitch, const c
 	err = protocol_parse(line, size, PROTOCOL_DEPTH_MAX, &request, &e);
 	if (err)
 		return format_answer(refuse(NULL, PROTOCOL_BAD_JSON, &e, NULL), answer_size);
-	answer = answer_request(methods, vswitch, request);
+	answer = answer_request(methods, vswitch, sink, request);
 	json_decref(request);
 	return answer ? format_answer(answer, answer_size) : NULL;
 }

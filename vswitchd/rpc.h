@@ -16,6 +16,10 @@
  * returns 0 with a result, or a negative errno with words, which become a refusal
  * (PROTOCOL_REFUSED).
  *
+ * A method that has to wait for somebody (libvirt) takes the answer upon itself with rpc_defer(),
+ * returns -EINPROGRESS, and calls rpc_finish() when it knows; the connection's next request waits
+ * until then, other connections' do not.
+ *
  * Thread-safety: the control thread; tables are constant.
  */
 
@@ -45,9 +49,29 @@ struct rpc_param {
 	bool required;
 };
 
+/* Whoever takes answers that come later than the request was run. */
+struct rpc_sink {
+	/* Holds back the answer to the request that is being run: returns its ticket. */
+	uint64_t (*hold)(void *aux);
+	/* Sends it; takes `answer` (malloc; NULL: none is wanted) over. */
+	void (*answer)(void *aux, uint64_t ticket, char *answer, size_t size);
+	void *aux;
+};
+
+/* An answer that is still owed. */
+struct rpc_later {
+	const struct rpc_sink *sink;
+	uint64_t ticket;
+	json_t *id; /* of the request; owned; NULL: it wants no answer */
+	json_t *result; /* object to fill in; owned */
+};
+
 /* One request on its way through its method. */
 struct rpc_call {
 	struct vswitch *vswitch;
+	const struct rpc_sink *sink; /* NULL: answers cannot come later */
+	json_t *id; /* borrowed; NULL: none */
+	bool is_deferred; /* rpc_defer() has taken the result */
 	const json_t *params; /* an object, checked */
 	json_t *result; /* new object to fill in, or to replace (the call owns it) */
 	/* where a refused script is at fault; 0: nowhere */
@@ -74,11 +98,20 @@ int rpc_check_params(const struct rpc_method *method, const json_t *params, cons
 
 /*
  * Carries out the request in `line` (without its newline). Returns the answer as a line with its
- * newline, which the caller frees, and its length; NULL for a request that wants no answer, or when
- * there is no memory for one.
+ * newline, which the caller frees, and its length; NULL for a request that wants no answer, whose
+ * answer comes later (`sink`, NULL: it cannot), or when there is no memory for one.
  */
-char *rpc_run(const struct rpc_method *methods, struct vswitch *vswitch, const char *line,
-	      size_t size, size_t *answer_size);
+char *rpc_run(const struct rpc_method *methods, struct vswitch *vswitch,
+	      const struct rpc_sink *sink, const char *line, size_t size, size_t *answer_size);
+
+/*
+ * For a method: the answer comes later, through rpc_finish(). Returns NULL with `e` set when it
+ * cannot. The call's result goes over to it.
+ */
+struct rpc_later *rpc_defer(struct rpc_call *call, struct error *e);
+
+/* Sends the answer: the result, or if `err` is not 0 the words of `e`. Frees `later`. */
+void rpc_finish(struct rpc_later *later, int err, const struct error *e);
 
 /* The answer to a line that was not even read, with the code of enum protocol_code. */
 char *rpc_format_error(int code, const char *message, size_t *answer_size);

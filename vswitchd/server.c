@@ -30,6 +30,7 @@ struct server_client {
 	struct bufferevent *bev; /* owned, with the socket */
 	size_t searched; /* bytes at the front of the input known to hold no newline */
 	size_t counted; /* bytes of input that are part of server->input_size */
+	uint64_t ticket; /* of the answer that comes later; 0: none is owed */
 	bool closing; /* takes no more requests; closed when its answers are written */
 };
 
@@ -38,6 +39,8 @@ struct server {
 	struct evconnlistener *listener;
 	LIST_HEAD(, server_client) clients;
 	unsigned int n_clients;
+	struct server_client *running; /* whose request is being run; NULL: none */
+	uint64_t last_ticket;
 	size_t input_size; /* bytes of unfinished requests, all clients */
 	server_run_cb *cb;
 	void *aux;
@@ -80,10 +83,11 @@ static void client_count_input(struct server_client *client)
 	client->counted = size;
 }
 
-/* Is an answer still waiting that is large enough to wait for? */
+/* Is an answer still owed, or one waiting that is large enough to wait for? */
 static bool client_is_behind(const struct server_client *client)
 {
-	return evbuffer_get_length(bufferevent_get_output(client->bev)) > SERVER_OUTPUT_LOW;
+	return client->ticket ||
+	       evbuffer_get_length(bufferevent_get_output(client->bev)) > SERVER_OUTPUT_LOW;
 }
 
 static void free_answer(const void *data, size_t size, void *aux)
@@ -106,10 +110,11 @@ static void client_run(struct server_client *client, size_t size)
 		client_refuse(client, "out of memory for the request");
 		return;
 	}
-	if (size > 0 && line[size - 1] == '\r')
-		answer = client->server->cb(client->server->aux, line, size - 1, &answer_size);
-	else
-		answer = client->server->cb(client->server->aux, line, size, &answer_size);
+	client->server->running = client;
+	answer = client->server->cb(client->server->aux, line,
+				    size > 0 && line[size - 1] == '\r' ? size - 1 : size,
+				    &answer_size);
+	client->server->running = NULL;
 	evbuffer_drain(input, size + 1);
 	if (answer && evbuffer_add_reference(output, answer, answer_size, free_answer, NULL) < 0)
 		free(answer);
@@ -301,6 +306,29 @@ int server_create(struct event_base *base, const char *rundir, server_run_cb *cb
 fail:
 	free(server);
 	return err;
+}
+
+uint64_t server_hold(struct server *server)
+{
+	server->running->ticket = ++server->last_ticket;
+	return server->last_ticket;
+}
+
+void server_answer(struct server *server, uint64_t ticket, char *answer, size_t size)
+{
+	struct server_client *client = LIST_FIRST(&server->clients);
+
+	while (client && client->ticket != ticket)
+		client = LIST_NEXT(client, link);
+	if (!client) {
+		free(answer);
+		return;
+	}
+	client->ticket = 0;
+	if (answer && evbuffer_add_reference(bufferevent_get_output(client->bev), answer, size,
+					     free_answer, NULL) < 0)
+		free(answer);
+	client_work(client);
 }
 
 void server_drain(struct server *server)

@@ -18,7 +18,8 @@
  * answered with an error and closed, as is a line longer than PROTOCOL_LINE_SIZE_MAX.
  *
  * What a line means is not the server's business: it hands it to a callback and sends what that
- * returns.
+ * returns. A callback whose answer takes time calls server_hold(), returns NULL and gives the
+ * answer to server_answer() when it has it; that connection, and no other, waits so long.
  *
  * Life cycle: server_create() binds and listens, server_destroy() closes all clients, unsent
  * answers with them, and removes the socket. server_drain() gives answers that wait a last chance.
@@ -30,6 +31,7 @@
 #include "lib/util.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct event_base;
 struct server;
@@ -54,6 +56,11 @@ int server_create(struct event_base *base, const char *rundir, server_run_cb *cb
 
 /* NULL is allowed. */
 void server_destroy(struct server *server);
+
+/* Within the callback: its answer comes later. Returns the ticket to give it with; never 0. */
+uint64_t server_hold(struct server *server);
+/* The answer of a ticket, once; takes it (malloc, NULL: none) over. The client may be gone. */
+void server_answer(struct server *server, uint64_t ticket, char *answer, size_t size);
 
 /* Takes no new clients or requests and writes what it can of waiting answers, without blocking for
  * long. */

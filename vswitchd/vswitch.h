@@ -65,6 +65,8 @@
 #define VSWITCH_BRIDGE_MAC_AGEING "mac-ageing" /* s */
 #define VSWITCH_BRIDGE_MAC_LIMIT "mac-limit" /* entries */
 
+struct libvirt;
+
 /* A port of the config, or a bridge's local port, and what became of it. */
 struct vswitch_port {
 	char name[CONFIG_NAME_SIZE];
@@ -84,6 +86,7 @@ struct vswitch {
 	struct vswitch_port **ports; /* owned, sorted by name */
 	size_t n_ports;
 	const char *rundir, *statedir; /* the caller's, for show */
+	struct libvirt *libvirt; /* whose domains ports follow; NULL: nobody's; not owned */
 	uint64_t started_ns; /* clock_now() */
 	unsigned int n_changing; /* > 0: inside of a change; link notifications wait */
 };

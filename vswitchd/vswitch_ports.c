@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "lib/suggest.h"
 #include "vswitchd/container.h"
+#include "vswitchd/libvirt_plan.h"
 #include "vswitchd/netns.h"
 #include "vswitchd/process.h"
 
@@ -21,7 +22,7 @@
 /* Options that one port may have. */
 #define OPTIONS_MAX 64
 
-/* ---- options: some are the bridge's, the others the driver's ----------------------------------
+/* ---- options: some are the bridge's, the others the driver's or labels ------------------------
  */
 
 /* An option list in the drivers' form; strings are the config's. */
@@ -41,7 +42,7 @@ static bool option_belongs(const char *key, enum option_owner owner)
 {
 	switch (owner) {
 	case OPTION_OF_DRIVER:
-		return !bridge_port_option_is_known(key);
+		return !bridge_port_option_is_known(key) && !libvirt_label_is_known(key);
 	case OPTION_OF_BRIDGE:
 		return bridge_port_option_is_known(key);
 	case OPTION_OF_LOCAL:

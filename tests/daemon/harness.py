@@ -141,7 +141,7 @@ class DaemonTest(unittest.TestCase):
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [*unprivileged(), *prefix, VSWITCHD, "--foreground", "--rundir", self.rundir,
-                 "--statedir", self.statedir, "--cores", "none", *args],
+                 "--statedir", self.statedir, "--cores", "none", "--no-libvirt", *args],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def start(self, *args, prefix=()):

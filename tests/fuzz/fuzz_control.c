@@ -129,7 +129,7 @@ static void run_line(struct vswitch *vs, const char *line, size_t size)
 	/* as long as it is, so that a sanitizer sees who reads past its end */
 	copy = malloc(size ? size : 1);
 	memcpy(copy, line, size);
-	answer = rpc_run(methods, vs, copy, size, &answer_size);
+	answer = rpc_run(methods, vs, NULL, copy, size, &answer_size);
 	if (answer)
 		check_answer(answer, answer_size);
 	free(answer);

@@ -149,3 +149,11 @@ tests_unit_test_vhost_thread_SOURCES = tests/unit/test_vhost_thread.c $(vhost_dr
 unit_tests += tests/unit/test_port_vhost
 tests_unit_test_port_vhost_SOURCES = tests/unit/test_port_vhost.c tests/unit/vhost_guest.c \
 	tests/unit/vhost_guest.h $(vhost_driver) $(frames)
+unit_tests += tests/unit/test_libvirt_plan
+tests_unit_test_libvirt_plan_SOURCES = tests/unit/test_libvirt_plan.c
+
+if LIBVIRT
+unit_tests += tests/unit/test_libvirt_xml
+endif
+EXTRA_PROGRAMS += tests/unit/test_libvirt_xml
+tests_unit_test_libvirt_xml_SOURCES = tests/unit/test_libvirt_xml.c

@@ -38,7 +38,7 @@ static const char *answer(const char *line)
 {
 	static char text[2048];
 	size_t size;
-	char *buf = rpc_run(methods, NULL, line, strlen(line), &size);
+	char *buf = rpc_run(methods, NULL, NULL, line, strlen(line), &size);
 
 	if (!buf)
 		return "";
