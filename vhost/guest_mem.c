@@ -95,8 +95,10 @@ static int check_region(const struct guest_mem *mem, const struct vhost_region *
 	return 0;
 }
 
-/* The file behind a region: in memory, long enough. Its block size is stored in *block. */
-static int check_file(const struct vhost_region *region, int fd, uint64_t *block, struct error *e)
+/* The file behind a region: in memory, long enough. It is noted in `out`, its block size in
+ * *block. */
+static int check_file(const struct vhost_region *region, int fd, struct guest_region *out,
+		      uint64_t *block, struct error *e)
 {
 	struct stat st;
 
@@ -115,6 +117,8 @@ static int check_file(const struct vhost_region *region, int fd, uint64_t *block
 		return error_set(e, EINVAL, "the memory file has blocks of 0x%" PRIx64 " bytes",
 				 *block);
 	*block = MAX(*block, (uint64_t)sysconf(_SC_PAGESIZE));
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
 	return 0;
 }
 
@@ -142,15 +146,15 @@ static int map_region(struct guest_mem *mem, const struct vhost_region *region, 
 		(void)munmap(map, size);
 		return error_set(e, ret, "too many mappings of guest memory");
 	}
-	*out = (struct guest_region){
-		.gpa = region->gpa,
-		.size = region->size,
-		.host = (uint8_t *)map + (region->offset - start),
-		.uva = region->uva,
-		.map = map,
-		.map_size = size,
-		.fault_slot = ret,
-	};
+	out->gpa = region->gpa;
+	out->size = region->size;
+	out->host = (uint8_t *)map + (region->offset - start);
+	out->uva = region->uva;
+	out->map = map;
+	out->map_size = size;
+	out->fault_slot = ret;
+	out->offset = region->offset;
+	out->times = 1;
 	return 0;
 }
 
@@ -172,7 +176,7 @@ int guest_mem_insert(struct guest_mem *mem, const struct vhost_region *region, i
 	ret = check_region(mem, region, e);
 	if (ret)
 		return ret;
-	ret = check_file(region, fd, &block, e);
+	ret = check_file(region, fd, &mapped, &block, e);
 	if (ret)
 		return ret;
 	ret = map_region(mem, region, fd, block, &mapped, e);
@@ -186,20 +190,45 @@ int guest_mem_insert(struct guest_mem *mem, const struct vhost_region *region, i
 	return 0;
 }
 
-int guest_mem_remove(struct guest_mem *mem, const struct vhost_region *region)
+/* The region of just these numbers, NULL if there is none. */
+static struct guest_region *lookup_same(struct guest_mem *mem, const struct vhost_region *region)
 {
 	for (unsigned int i = 0; i < mem->n; i++) {
 		struct guest_region *found = &mem->regions[i];
 
-		if (found->gpa != region->gpa || found->uva != region->uva ||
-		    found->size != region->size)
-			continue;
-		unmap_region(mem, found);
-		mem->n--;
-		memmove(found, found + 1, (mem->n - i) * sizeof(*found));
-		return 0;
+		if (found->gpa == region->gpa && found->uva == region->uva &&
+		    found->size == region->size)
+			return found;
 	}
-	return -ENOENT;
+	return NULL;
+}
+
+int guest_mem_ref(struct guest_mem *mem, const struct vhost_region *region, int fd)
+{
+	struct guest_region *found = lookup_same(mem, region);
+	struct stat st;
+
+	if (!found || found->offset != region->offset || fstat(fd, &st) ||
+	    found->dev != st.st_dev || found->ino != st.st_ino)
+		return -ENOENT;
+	if (found->times == VHOST_QUEUE_PAIRS_MAX)
+		return -ENOSPC;
+	found->times++;
+	return 0;
+}
+
+int guest_mem_remove(struct guest_mem *mem, const struct vhost_region *region)
+{
+	struct guest_region *found = lookup_same(mem, region);
+
+	if (!found)
+		return -ENOENT;
+	if (--found->times)
+		return 0;
+	unmap_region(mem, found);
+	mem->n--;
+	memmove(found, found + 1, (size_t)(&mem->regions[mem->n] - found) * sizeof(*found));
+	return 0;
 }
 
 void guest_mem_clear(struct guest_mem *mem)

@@ -26,6 +26,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/error.h"
 #include "vhost/guest_fault.h"
@@ -42,6 +43,10 @@ struct guest_region {
 	void *map; /* the mapping, which may begin ahead of `host` */
 	uint64_t map_size; /* bytes */
 	int fault_slot; /* of guest_fault_watch() */
+	uint64_t offset; /* bytes, in the file */
+	dev_t dev; /* the file, as fstat() tells it */
+	ino_t ino;
+	unsigned int times; /* it was inserted; as often it is removed; >= 1 */
 };
 
 struct guest_mem {
@@ -62,7 +67,14 @@ void guest_mem_uninit(struct guest_mem *mem);
 int guest_mem_insert(struct guest_mem *mem, const struct vhost_region *region, int fd,
 		     struct error *e) WARN_UNUSED;
 
-/* Unmap the region of that gpa, uva and size. Returns 0 or -ENOENT. */
+/*
+ * Count the region once more if just this piece of this file is there already. QEMU up to 7.2 adds
+ * and removes each region once for each queue pair. Returns 0; -ENOENT if it is not there, -ENOSPC
+ * after VHOST_QUEUE_PAIRS_MAX times.
+ */
+int guest_mem_ref(struct guest_mem *mem, const struct vhost_region *region, int fd) WARN_UNUSED;
+
+/* Unmap the region of that gpa, uva and size, the last time. Returns 0 or -ENOENT. */
 int guest_mem_remove(struct guest_mem *mem, const struct vhost_region *region) WARN_UNUSED;
 
 /* Unmap all, and be as after guest_mem_init(). */

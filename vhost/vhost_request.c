@@ -217,8 +217,14 @@ static enum vhost_outcome get_max_mem_slots(struct vhost_dev *dev UNUSED, struct
 
 static enum vhost_outcome add_mem_reg(struct vhost_dev *dev, struct vhost_msg *msg)
 {
-	int ret = guest_mem_insert(&dev->mem, &msg->payload.reg.region, msg->fds[0], &dev->error);
+	const struct vhost_region *region = &msg->payload.reg.region;
+	int ret = guest_mem_ref(&dev->mem, region, msg->fds[0]);
 
+	if (ret == -ENOENT)
+		ret = guest_mem_insert(&dev->mem, region, msg->fds[0], &dev->error);
+	else if (ret)
+		(void)error_set(&dev->error, ret, "memory region at 0x%" PRIx64 " added too often",
+				region->gpa);
 	return ret ? refuse_region(dev, ret) : VHOST_OUTCOME_DONE;
 }
 

@@ -389,6 +389,40 @@ static void test_hot_plug(void **state UNUSED)
 	driver_uninit(&driver);
 }
 
+/* QEMU up to 7.2 adds and removes each region once for each queue pair. */
+static void test_repeated_regions(void **state UNUSED)
+{
+	struct vhost_mem_reg reg = {0};
+	struct driver_ring *r;
+	int other = memfd_create("other", MFD_CLOEXEC);
+
+	assert_true(other >= 0);
+	assert_int_equal(ftruncate(other, DRIVER_FILE_SIZE), 0);
+	driver_init(&driver, 2);
+	driver_negotiate(&driver, DRIVER_FEATURES);
+	r = driver_ring_open(&driver, READ_RING, 16);
+	driver_get_region(2, &reg.region);
+	for (unsigned int i = 1; i < VHOST_QUEUE_PAIRS_MAX; i++)
+		assert_int_equal(change_region(VHOST_ADD_MEM_REG, &reg.region), 0);
+	assert_int_equal(change_region(VHOST_ADD_MEM_REG, &reg.region), 1);
+	assert_int_equal(get_status().n_regions, 3);
+	send_one(r);
+	for (unsigned int i = 1; i < VHOST_QUEUE_PAIRS_MAX; i++)
+		assert_int_equal(change_region(VHOST_REM_MEM_REG, &reg.region), 0);
+	send_one(r);
+	assert_int_equal(change_region(VHOST_REM_MEM_REG, &reg.region), 0);
+	assert_int_equal(get_status().n_regions, 2);
+	assert_int_equal(change_region(VHOST_REM_MEM_REG, &reg.region), 1);
+	assert_int_equal(change_region(VHOST_ADD_MEM_REG, &reg.region), 0);
+	send_one(r);
+	/* another file at the same place is another region */
+	assert_int_equal(
+		driver_request_ack(&driver, VHOST_ADD_MEM_REG, &reg, sizeof(reg), &other, 1), 1);
+	assert_true(vhost_dev_get_fd(driver.dev) < 0);
+	close(other);
+	driver_uninit(&driver);
+}
+
 /* ---- resets ----------------------------------------------------------------------------- */
 
 static void test_resets(void **state UNUSED)
@@ -434,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_reconnect),
 		cmocka_unit_test(test_remap),
 		cmocka_unit_test(test_hot_plug),
+		cmocka_unit_test(test_repeated_regions),
 		cmocka_unit_test(test_resets),
 	};
 
