@@ -43,6 +43,16 @@ const char *xdp_prog_mode_format(enum xdp_prog_mode mode)
 	return names[mode];
 }
 
+int xdp_prog_probe(struct error *err)
+{
+	int ret = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_XDP, NULL);
+
+	if (ret == 1)
+		return 0;
+	return error_set(err, ret ? ret : EOPNOTSUPP,
+			 "the kernel takes no XDP program from us; it takes " NEEDED_CAPABILITIES);
+}
+
 static uint32_t mode_to_flags(enum xdp_prog_mode mode)
 {
 	static const uint32_t flags[] = {

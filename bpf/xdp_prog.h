@@ -63,6 +63,9 @@ struct xdp_prog {
 	struct error why_plain; /* why there are no hints; means nothing if there are */
 };
 
+/* Does the kernel take XDP programs from us? Returns 0 or a negative errno with `err` set. */
+int xdp_prog_probe(struct error *err) WARN_UNUSED;
+
 /* Loads and attaches. Returns 0, or a negative errno with `err` set: -EPERM, -EBUSY (another XDP
  * program that does not share), -EEXIST (one in another mode), -ENOENT (no BPF file system),
  * -EOPNOTSUPP and others as the kernel and the driver say. */

@@ -111,8 +111,8 @@ const struct command command_table[] = {
 		  {"KEY=VALUE ...", "options", COMMAND_ARG_PAIRS, true, COMMAND_COMPLETE_KEY,
 		   "ifname ip gateway mac mtu type ofport_request", "tag trunks"}},
 	 .help = "give a network namespace an interface on the bridge; ifname=NAME [eth0], "
-		 "ip=ADDRESS/LENGTH[,...], gateway=ADDRESS[,...], mac=MAC, mtu=BYTES, and options "
-		 "of ports such as tag=VLAN",
+		 "ip=ADDRESS/LENGTH[,...], gateway=ADDRESS[,...], mac=MAC, mtu=BYTES, type=TYPE "
+		 "[veth], and options of ports such as tag=VLAN",
 	 .in_script = true,
 	 .print = print_attach_container},
 	{.name = "detach-container",

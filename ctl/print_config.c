@@ -258,6 +258,9 @@ void print_attach_container(FILE *out, const json_t *result)
 {
 	fprintf(out, "port %s, number %lld\n", print_get_string(result, "port"),
 		print_get_integer(result, "ofport"));
+	if (json_object_get(result, "why"))
+		fprintf(out, "of type %s, for one of type veth cannot be had: %s\n",
+			print_get_string(result, "type"), print_get_string(result, "why"));
 }
 
 void print_export(FILE *out, const json_t *result)

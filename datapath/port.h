@@ -145,6 +145,10 @@ struct port_class {
 	const char *help; /* one sentence */
 	const struct port_option_def *options;
 
+	/* Can the machine and our privileges have such a port at all? Returns 0 or a negative errno
+	 * with `err` set. Control thread; may block for some milliseconds. NULL: nobody asks. */
+	int (*probe)(struct error *err);
+
 	/*
 	 * Opens a port. Control thread; may block. On success stores a new port whose class, name,
 	 * queues and caps are set (the datapath fills in dp, no and counters beforehand, see

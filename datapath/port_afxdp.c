@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "datapath/datapath.h"
@@ -673,10 +674,21 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		tell(cb, aux, "busy-poll", "%u us", port->busy_poll_us);
 }
 
+static int port_afxdp_probe(struct error *err)
+{
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return error_set(err, errno, "no AF_XDP socket can be had: %m");
+	close(fd);
+	return xdp_prog_probe(err);
+}
+
 const struct port_class port_afxdp_class = {
 	.type = "afxdp",
 	.help = "a network device by AF_XDP: frames pass the kernel's stack by",
 	.options = option_defs,
+	.probe = port_afxdp_probe,
 	.open = port_afxdp_open,
 	.close = port_afxdp_close,
 	.rx = port_afxdp_rx,

@@ -9,7 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <linux/if_link.h>
+#include <linux/if_tun.h>
 
 #include "bpf/tc_prog.h"
 #include "datapath/netdev.h"
@@ -235,6 +239,40 @@ static int veth_open(struct datapath *dp, const struct port_config *config, stru
 	return 0;
 }
 
+/* Attaches the programs to a TAP device that lives as long as the question. */
+static int veth_probe(struct error *err)
+{
+	/* The kernel does not forget how; TAP devices may be taken away from us. */
+	static bool has_hook;
+	struct tc_prog_config config = {.hook = TC_PROG_AUTO};
+	struct tc_prog *prog;
+	struct ifreq ifr;
+	int ret, fd;
+
+	fd = tap_device_open_queue(TAP_NAME, false, err);
+	if (fd < 0)
+		return fd;
+	ret = 0;
+	if (has_hook)
+		goto out;
+	if (ioctl(fd, TUNGETIFF, &ifr)) {
+		ret = -errno;
+		error_set(err, ret, "asking for the TAP device: %s", strerror(-ret));
+		goto out;
+	}
+	config.ifname = ifr.ifr_name;
+	config.tap_ifname = ifr.ifr_name;
+	config.ifindex = (int)if_nametoindex(ifr.ifr_name);
+	config.tap_ifindex = config.ifindex;
+	ret = tc_prog_open(&config, &prog, err);
+	if (!ret)
+		tc_prog_close(prog);
+	has_hook = !ret;
+out:
+	close(fd);
+	return ret;
+}
+
 /* ---- the rest of the class --------------------------------------------------------------------
  */
 
@@ -291,6 +329,7 @@ const struct port_class port_veth_class = {
 	.type = "veth",
 	.help = "a veth to a container, by tc programs: its packets keep their offloads",
 	.options = option_defs,
+	.probe = veth_probe,
 	.open = veth_open,
 	.close = veth_close,
 	.rx = tap_device_rx,

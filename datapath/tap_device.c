@@ -48,8 +48,7 @@ static int explain_tun(const char *name, int err, struct error *e)
 	}
 }
 
-/* Opens one queue of the device. Returns its descriptor or a negative errno. */
-static int open_queue(const char *name, bool is_multi_queue, struct error *err)
+int tap_device_open_queue(const char *name, bool is_multi_queue, struct error *err)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	int size = VNET_HDR_SIZE, ret, fd;
@@ -84,7 +83,7 @@ static int open_queues(struct tap_device *dev, unsigned int n, struct error *err
 	memset(dev->queues, 0, n * sizeof(*dev->queues));
 	for (unsigned int i = 0; i < n; i++) {
 		struct tap_queue *q = &dev->queues[i];
-		int fd = open_queue(dev->name, n > 1, err);
+		int fd = tap_device_open_queue(dev->name, n > 1, err);
 
 		if (fd < 0)
 			return fd;

@@ -52,6 +52,10 @@ struct tap_device {
 	struct tap_queue *queues;
 };
 
+/* Opens a queue of device `name`, making it if there is none; a %d in the name is the kernel's to
+ * fill in. Returns its descriptor or a negative errno with `err` set. */
+int tap_device_open_queue(const char *name, bool is_multi_queue, struct error *err) WARN_UNUSED;
+
 /* Opens device `name` with `n_queues` queues, making it if there is none. Returns 0 or a negative
  * errno with `err` set; in both cases the device is to be closed. */
 int tap_device_open(struct tap_device *dev, struct port *port, const char *name,

@@ -2,6 +2,8 @@
 /* Methods that change the configuration: edits of a config value, and the change that follows. */
 #include "vswitchd/methods.h"
 
+#include "datapath/port.h"
+#include "lib/log.h"
 #include "vswitchd/container.h"
 #include "vswitchd/process.h"
 #include "vswitchd/vswitch_rules.h"
@@ -214,13 +216,82 @@ static int edit_container_options(struct config_port *port, const struct rpc_cal
 	return err ? error_set(e, err, "out of memory") : 0;
 }
 
+/*
+ * The type of a container's port that is asked for without one: the first that the machine can
+ * have. Tells the caller why it is not the best. Returns NULL when it can have none.
+ */
+static const char *choose_container_type(const struct rpc_call *call, struct error *e)
+{
+	static const char *const types[] = {"veth", "afxdp", "packet"};
+	struct error best = ERROR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		const struct port_class *class = port_class_lookup(types[i], NULL);
+		struct error why = ERROR_INIT;
+
+		if (class && (!class->probe || !class->probe(&why))) {
+			if (i == 0)
+				return types[i];
+			log_warn("containers get ports of type %s, no better one: %s", types[i],
+				 best.text);
+			methods_set(call->result, "type", json_string(types[i]));
+			methods_set(call->result, "why", json_string(best.text));
+			return types[i];
+		}
+		if (i == 0)
+			best = why;
+	}
+	error_set(e, EOPNOTSUPP, "%s", best.text);
+	return NULL;
+}
+
+/* A container's new port. Returns NULL with `e` set. */
+static struct config_port *add_container(struct config *config, struct config_bridge *bridge,
+					 const struct rpc_call *call, struct error *e)
+{
+	const char *container = rpc_get_string(call, "container");
+	const char *type = rpc_get_string(call, "type");
+	struct config_port *port;
+	char name[IFNAMSIZ];
+
+	if (!type)
+		type = choose_container_type(call, e);
+	if (!type)
+		return NULL;
+	container_format_ifname(bridge->name, container, name);
+	port = config_add_port(config, bridge, name, type, e);
+	if (!port)
+		return NULL;
+	port->container = strdup(container);
+	if (port->container)
+		return port;
+	error_set(e, ENOMEM, "out of memory");
+	return NULL;
+}
+
+/* Another type, if one is asked for, and other options. */
+static int change_container(struct config_port *port, const struct rpc_call *call, struct error *e)
+{
+	const char *type = rpc_get_string(call, "type");
+
+	if (type && strcmp(type, port->type) != 0) {
+		char *copy = strdup(type);
+
+		if (!copy)
+			return error_set(e, ENOMEM, "out of memory");
+		free(port->type);
+		port->type = copy;
+	}
+	config_options_uninit(&port->container_options);
+	return edit_options(&port->options, json_object_get(call->params, "options"), e);
+}
+
 /* Attaching what is attached changes what differs: the call is idempotent. */
 static int edit_attach_container(struct config *config, struct rpc_call *call, struct error *e)
 {
 	struct config_bridge *bridge = lookup_bridge(config, call, e);
 	const char *container = rpc_get_string(call, "container");
-	const char *type = rpc_get_string(call, "type");
-	char name[IFNAMSIZ], process[PROCESS_IDENTITY_SIZE];
+	char process[PROCESS_IDENTITY_SIZE];
 	struct config_port *port;
 	int err;
 
@@ -229,18 +300,11 @@ static int edit_attach_container(struct config *config, struct rpc_call *call, s
 	if (!container[0])
 		return error_set(e, EINVAL, "a container is a namespace's name or path, or a PID");
 	port = lookup_container(bridge, container);
-	if (!port) {
-		container_format_ifname(bridge->name, container, name);
-		port = config_add_port(config, bridge, name, type ? type : VSWITCH_TYPE_DEFAULT, e);
-		if (!port)
-			return -EINVAL;
-		port->container = strdup(container);
-		if (!port->container)
-			return error_set(e, ENOMEM, "out of memory");
-		err = edit_new_port(port, call, e);
+	if (port) {
+		err = change_container(port, call, e);
 	} else {
-		config_options_uninit(&port->container_options);
-		err = edit_options(&port->options, json_object_get(call->params, "options"), e);
+		port = add_container(config, bridge, call, e);
+		err = port ? edit_new_port(port, call, e) : -EINVAL;
 	}
 	if (!err)
 		err = edit_container_options(port, call, e);

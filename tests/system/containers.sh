@@ -54,6 +54,16 @@ check "TCP, IPv6" stream c2 c1 2001:db8::2
 check "UDP, IPv4" stream c2 c1 192.0.2.2 -u -b 20M
 check "UDP, IPv6" stream c2 c1 2001:db8::2 -u -b 20M
 
+check_match "its packets keep their offloads" 'hook=(tcx|clsact).*offloads=csum,tso4' \
+	ctl dump-ports br0 br0-c1
+check "an older kind of port instead" ctl attach-container br0 c1 type=afxdp \
+	ip=192.0.2.1/24,2001:db8::1/64
+check_match "is what it has now" 'br0-c1 .* afxdp ' ctl show
+check "ping, through AF_XDP" ping_c2 192.0.2.2
+check "TCP, between AF_XDP and veth" stream c2 c1 192.0.2.2
+check "and the best again" ctl attach-container br0 c1 type=veth ip=192.0.2.1/24,2001:db8::1/64
+check "ping again" ping_c2 192.0.2.2
+
 check_refused "a namespace that is not there" 1 "nowhere" ctl attach-container br0 nowhere
 check_refused "an address that is none" 1 "192.0.2.300" \
 	ctl attach-container br0 c3 ip=192.0.2.300/24
@@ -98,6 +108,41 @@ check "and the daemon" ctl show
 check "made anew" ip netns add c2
 check "it is attached again" ctl attach-container br0 c2 ip=192.0.2.2/24
 check "and answers" ping_c2 192.0.2.2
+
+# the daemon is killed, and comes back to what it knew
+kill_daemon
+no_hook()
+{
+	! ip -o link show | grep -q vswt
+}
+check "killed, its TAP devices are gone" wait_for 10 no_hook
+check_refused "and nothing answers" 1 "" in_ns c1 ping -q -c 1 -W 1 192.0.2.2
+start_daemon --workers 1
+check "it comes back, and so do the containers" wait_for 20 ping_c2 192.0.2.2
+
+# two hundred times there and back, under traffic of another one
+in_ns c1 ping -q -f -w 60 192.0.2.2 >/dev/null 2>&1 &
+flood=$!
+rounds()
+{
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		ctl attach-container br0 c3 ip=192.0.2.3/24 && ctl detach-container br0 c3 || return 1
+	done
+}
+before_rounds=$(links)
+check "200 rounds" rounds
+check_output "leave no interface behind" "$before_rounds" links
+kill "$flood" 2>/dev/null
+wait "$flood" 2>/dev/null
+
+# a machine without TAP devices
+check "no TAP devices" mount --bind /dev/null /dev/net/tun
+check_match "the next best is taken, and why is said" "of type afxdp.*TAP" \
+	ctl attach-container br0 c3 ip=192.0.2.3/24
+check "it answers" ping_c2 192.0.2.3
+check "TAP devices again" umount /dev/net/tun
 
 check "the bridge goes" ctl del-br br0
 check_output "nothing of it stays" "$before" links
