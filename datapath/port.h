@@ -41,6 +41,9 @@ struct worker;
 /* Queues a port may have in each direction. */
 #define PORT_QUEUES_MAX 16
 
+/* Group of programs that run virtual machines, as far as files of ports are concerned. */
+#define PORT_GUESTS_GROUP "kvm"
+
 /* One KEY=VALUE as the user gave it. */
 struct port_option {
 	const char *key;

@@ -25,8 +25,6 @@
 #define HEADERS_SIZE (14u + 4u)
 /* Most segments that the longest packet has. */
 #define SEGS_MAX UINT8_MAX
-/* The group whose members are programs that run guests. */
-#define GROUP_DEFAULT "kvm"
 
 /*
  * Features offered unless features= says otherwise. Left out of what vhost/ has: UFO (packet.h),
@@ -325,7 +323,7 @@ static int read_group(const struct port_config *config, gid_t *gid, bool *is_ask
 		      struct error *err)
 {
 	const char *name = port_config_get(&port_vhost_class, config, "group");
-	const struct group *group = getgrnam(name ? name : GROUP_DEFAULT);
+	const struct group *group = getgrnam(name ? name : PORT_GUESTS_GROUP);
 
 	*is_asked = name;
 	*gid = group ? group->gr_gid : (gid_t)-1;
@@ -378,16 +376,27 @@ static int add_queues(struct vhost_port *vp, struct error *err)
 	return ret;
 }
 
-/* Makes the folder that the socket is to lie in. Guests' programs have to get through it. */
+/*
+ * Makes the folder that the socket is to lie in. Programs that run guests have to get through it;
+ * where they are those who listen, they have to put their sockets there, for a group that we are
+ * in: sticky, so that nobody takes away what is another's.
+ */
 static int make_folder(const struct vhost_port *vp, struct error *err)
 {
+	const struct group *group = getgrnam(PORT_GUESTS_GROUP);
+
 	if (!vp->folder[0])
 		return 0;
-	if (mkdir(vp->folder, 0755) == 0)
-		return chmod(vp->folder, 0755) == 0
-			       ? 0
-			       : error_set(err, errno, "cannot open up %s: %m", vp->folder);
-	return errno == EEXIST ? 0 : error_set(err, errno, "cannot make %s: %m", vp->folder);
+	if (mkdir(vp->folder, 0755) == 0) {
+		if (chmod(vp->folder, 0755))
+			return error_set(err, errno, "cannot open up %s: %m", vp->folder);
+	} else if (errno != EEXIST) {
+		return error_set(err, errno, "cannot make %s: %m", vp->folder);
+	}
+	if (vp->is_client && group &&
+	    (chown(vp->folder, (uid_t)-1, group->gr_gid) || chmod(vp->folder, 03775)))
+		log_debug("cannot give %s to group %s: %m", vp->folder, group->gr_name);
+	return 0;
 }
 
 static int open_socket(struct vhost_port *vp, const struct port_config *config, struct error *err)

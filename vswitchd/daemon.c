@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vswitchd/daemon.h"
 
+#include "datapath/port.h"
 #include "lib/log.h"
 
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,7 +145,8 @@ int daemon_lock(struct daemon *daemon, const char *rundir, struct error *e)
 	char path[PATH_MAX];
 	int fd, err;
 
-	if (mkdir(rundir, 0755) < 0 && errno != EEXIST)
+	/* whatever the umask: programs that run guests have to get to their sockets */
+	if (mkdir(rundir, 0755) == 0 ? chmod(rundir, 0755) < 0 : errno != EEXIST)
 		return error_set(e, errno, "cannot make the run directory %s: %m", rundir);
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", rundir, DAEMON_LOCK_NAME) >= sizeof(path))
 		return error_set(e, ENAMETOOLONG, "%s: the name is too long", rundir);
@@ -215,9 +218,17 @@ static const unsigned int needed[] = {
 	CAP_SYS_RESOURCE, /* RLIMIT_MEMLOCK */
 	CAP_SYS_NICE, /* workers' placement */
 	CAP_CHOWN, /* sockets for VMs go to the group that runs them */
-	CAP_DAC_OVERRIDE, /* sockets that QEMU made as another user */
 	CAP_DAC_READ_SEARCH, /* namespaces that a container runtime keeps in private directories */
 };
+
+/* Joins the group of programs that run guests, so that it may connect to their sockets. */
+static void join_guests_group(void)
+{
+	const struct group *group = getgrnam(PORT_GUESTS_GROUP);
+
+	if (group && setgroups(1, &group->gr_gid) < 0)
+		log_debug("cannot join group %s: %m", PORT_GUESTS_GROUP);
+}
 
 int daemon_drop_privileges(struct error *e)
 {
@@ -227,6 +238,7 @@ int daemon_drop_privileges(struct error *e)
 		return error_set(e, EPERM, "cannot read the process's capabilities");
 	if (capng_have_capabilities(CAPNG_SELECT_CAPS) <= CAPNG_NONE)
 		return 0;
+	join_guests_group();
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		if (capng_have_capability(CAPNG_PERMITTED, needed[i]))
 			kept[n++] = needed[i];
