@@ -189,6 +189,33 @@ static bool gso_type_agrees(const struct packet *packet)
 	}
 }
 
+/* Is the partial checksum that of the packet's own TCP or UDP header? Needs layout. */
+static bool csum_is_own(const struct packet *packet)
+{
+	uint16_t offset = l4_csum_offset(packet->layout.nw_proto);
+
+	return packet->layout.l4_off && offset && packet->csum_start == packet->layout.l4_off &&
+	       packet->csum_offset == offset;
+}
+
+/*
+ * A checksum in any other place (that of a packet in a tunnel) is finished before rules look at the
+ * packet: who may choose the place and the bytes that are summed could have us write, behind the
+ * rules' back, what they decide by.
+ */
+static int settle_csum(struct packet *packet)
+{
+	struct flow_key key;
+
+	if (packet_extract(packet, &key) == 0 && csum_is_own(packet) && !key.nw_frag)
+		return 0;
+	if (packet_finish_csum(packet))
+		return -EINVAL;
+	packet->csum = PACKET_CSUM_UNKNOWN;
+	packet->has_hash = false;
+	return 0;
+}
+
 int packet_check_offload(struct packet *packet)
 {
 	struct flow_key key;
@@ -199,14 +226,12 @@ int packet_check_offload(struct packet *packet)
 	     (uint32_t)packet->csum_start + packet->csum_offset + 2 > packet->len))
 		return -EINVAL;
 	if (packet->gso_type == PACKET_GSO_NONE)
-		return 0;
+		return packet->csum == PACKET_CSUM_PARTIAL ? settle_csum(packet) : 0;
 	/* virtio 1.2, 5.1.6.2: segmentation comes with a partial checksum. */
 	if (packet->csum != PACKET_CSUM_PARTIAL || packet->gso_size == 0 ||
 	    packet_extract(packet, &key))
 		return -EINVAL;
-	if (!packet->layout.l4_off || key.nw_frag || !gso_type_agrees(packet) ||
-	    packet->csum_start != packet->layout.l4_off ||
-	    packet->csum_offset != l4_csum_offset(packet->layout.nw_proto))
+	if (key.nw_frag || !gso_type_agrees(packet) || !csum_is_own(packet))
 		return -EINVAL;
 	header = gso_header_size(packet);
 	if (header == 0 || header > packet->len || header > packet->total_len ||

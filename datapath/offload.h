@@ -41,8 +41,8 @@ int packet_finish_csum(struct packet *packet) WARN_UNUSED;
 #define OFFLOAD_SEGMENTS_MAX 2048
 
 /* Checks offload members that came from outside (a guest's or the kernel's virtio_net_hdr) against
- * the packet: offsets within it, GSO type agreeing with the headers, sane sizes. Returns 0 or
- * -EINVAL. */
+ * the packet: offsets within it, GSO type agreeing with the headers, sane sizes. A partial checksum
+ * that is not the packet's own TCP or UDP checksum is finished at once. Returns 0 or -EINVAL. */
 int packet_check_offload(struct packet *packet) WARN_UNUSED;
 
 /*

@@ -186,31 +186,44 @@ uint32_t vring_get_base(const struct vring *ring)
 
 /* ---- chains ----------------------------------------------------------------------------- */
 
+/* Appends a piece without asking how it came about. */
+static enum vring_walk append_piece(struct vring *ring, struct vring_batch *batch, void *host,
+				    uint64_t gpa, uint32_t size)
+{
+	if (batch->n_iov == VRING_BATCH_IOV) {
+		if (batch->n)
+			return VRING_WALK_FULL;
+		return vring_walk_fail(ring, VHOST_FAULT_RING_CHAIN_SIZE);
+	}
+	batch->iov[batch->n_iov].iov_base = host;
+	batch->iov[batch->n_iov].iov_len = size;
+	if (ring->log)
+		batch->gpa[batch->n_iov] = gpa;
+	batch->n_iov++;
+	return VRING_WALK_OK;
+}
+
 enum vring_walk vring_add_piece_slow(struct vring *ring, struct vring_batch *batch, uint64_t gpa,
 				     uint32_t size)
 {
-	while (size) {
+	enum vring_walk walk = VRING_WALK_OK;
+
+	/* Empty pieces count like others: chains of nothing but them would be work without end. */
+	if (!size)
+		return append_piece(ring, batch, batch, 0, 0);
+	while (size && walk == VRING_WALK_OK) {
 		const struct guest_region *region = guest_mem_lookup(ring->mem, gpa);
 		uint32_t n;
 
 		if (!region)
 			return vring_walk_fail(ring, VHOST_FAULT_RING_ADDRESS);
-		if (batch->n_iov == VRING_BATCH_IOV) {
-			if (batch->n)
-				return VRING_WALK_FULL;
-			return vring_walk_fail(ring, VHOST_FAULT_RING_CHAIN_SIZE);
-		}
 		/* A buffer may cross from one region into the next. */
 		n = (uint32_t)MIN((uint64_t)size, guest_region_room(region, gpa));
-		batch->iov[batch->n_iov].iov_base = region->host + (gpa - region->gpa);
-		batch->iov[batch->n_iov].iov_len = n;
-		if (ring->log)
-			batch->gpa[batch->n_iov] = gpa;
-		batch->n_iov++;
+		walk = append_piece(ring, batch, region->host + (gpa - region->gpa), gpa, n);
 		gpa += n;
 		size -= n;
 	}
-	return VRING_WALK_OK;
+	return walk;
 }
 
 /* Copies entry `index` of an indirect table; the copy is what counts from then on. */

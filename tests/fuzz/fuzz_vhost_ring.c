@@ -63,15 +63,17 @@ int LLVMFuzzerInitialize(int *argc UNUSED, char ***argv UNUSED)
 	return 0;
 }
 
-/* Whether these bytes are in one of the regions. */
+/* Whether these bytes are in one of the regions, or none at all. */
 static bool is_guest_memory(const struct iovec *iov)
 {
+	if (!iov->iov_len)
+		return true;
 	for (unsigned int i = 0; i < mem.n; i++) {
 		const uint8_t *start = mem.regions[i].host;
 		size_t offset = (size_t)((const uint8_t *)iov->iov_base - start);
 
 		if (offset < mem.regions[i].size)
-			return iov->iov_len && iov->iov_len <= mem.regions[i].size - offset;
+			return iov->iov_len <= mem.regions[i].size - offset;
 	}
 	return false;
 }

@@ -146,9 +146,16 @@ tests_unit_test_vhost_socket_SOURCES = tests/unit/test_vhost_socket.c $(vhost_dr
 unit_tests += tests/unit/test_vhost_thread
 tests_unit_test_vhost_thread_SOURCES = tests/unit/test_vhost_thread.c $(vhost_driver)
 
+vhost_lab = tests/unit/vhost_lab.c tests/unit/vhost_lab.h tests/unit/vhost_guest.c \
+	tests/unit/vhost_guest.h $(vhost_driver)
+
 unit_tests += tests/unit/test_port_vhost
-tests_unit_test_port_vhost_SOURCES = tests/unit/test_port_vhost.c tests/unit/vhost_guest.c \
-	tests/unit/vhost_guest.h $(vhost_driver) $(frames)
+tests_unit_test_port_vhost_SOURCES = tests/unit/test_port_vhost.c $(vhost_lab)
+
+unit_tests += tests/unit/test_port_vhost_offload
+tests_unit_test_port_vhost_offload_SOURCES = tests/unit/test_port_vhost_offload.c $(vhost_lab) \
+	$(frames)
+
 unit_tests += tests/unit/test_libvirt_plan
 tests_unit_test_libvirt_plan_SOURCES = tests/unit/test_libvirt_plan.c
 

@@ -1,227 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * vhost-user ports with the real datapath and its workers, and guests in this process at the other
- * ends of their sockets. Port 1 and port 2 are wired to each other, 3 and 4 likewise. Each test
- * ends with the sums right and all frames back.
- */
-#include "tests/unit/test.h"
-
-#include <arpa/inet.h>
+/* vhost-user ports: packets of all lengths, rings of all kinds, several queues, options; see
+ * vhost_lab.h. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "datapath/datapath.h"
-#include "datapath/offload.h"
 #include "lib/clock.h"
-#include "lib/log.h"
-#include "tests/unit/frames.h"
-#include "tests/unit/vhost_guest.h"
-#include "vhost/guest_fault.h"
-
-#define N_FRAMES 8192u
-#define PATIENCE_NS (60 * CLOCK_NS_PER_S)
-
-#define F(name) VHOST_BIT(VIRTIO_NET_F_##name)
-#define CSUM_FEATURES (F(CSUM) | F(GUEST_CSUM))
-#define TSO_FEATURES (CSUM_FEATURES | F(HOST_TSO4) | F(HOST_TSO6) | F(GUEST_TSO4) | F(GUEST_TSO6))
-#define BASE_FEATURES (VHOST_BIT(VIRTIO_F_VERSION_1) | VHOST_BIT(VHOST_USER_F_PROTOCOL_FEATURES))
-#define MERGED F(MRG_RXBUF)
-#define INDIRECT VHOST_BIT(VIRTIO_RING_F_INDIRECT_DESC)
-#define PACKED_RING VHOST_BIT(VIRTIO_F_RING_PACKED)
-#define EVENT_IDX VHOST_BIT(VIRTIO_RING_F_EVENT_IDX)
-#define IN_ORDER VHOST_BIT(VIRTIO_F_IN_ORDER)
-
-static char folder[] = "/tmp/test_port_vhost.XXXXXX";
-static char paths[4][64];
-static struct datapath *dp;
-static struct vhost_guest guests[4];
-
-/* ---- the switch ---------------------------------------------------------------------------- */
-
-static void translate(void *aux UNUSED, const struct flow_key *key,
-		      struct pipeline_verdict *verdict)
-{
-	memset(&verdict->mask, 0, sizeof(verdict->mask));
-	verdict->mask.in_port = UINT32_MAX;
-	if (action_list_append_output(&verdict->actions, ((key->in_port - 1) ^ 1) + 1))
-		abort();
-}
-
-static const struct pipeline pipeline = {.translate = translate};
-
-/* What the daemon's loop does. */
-static void run_control(void *aux UNUSED)
-{
-	datapath_run_control(dp);
-}
-
-static void start(unsigned int n_workers)
-{
-	struct datapath_config config = {
-		.n_workers = n_workers,
-		.n_frames = N_FRAMES,
-		.pipeline = &pipeline,
-	};
-	struct error err = ERROR_INIT;
-
-	log_set_level(LOG_LEVEL_ERROR);
-	if (datapath_create(&config, &dp, &err))
-		fail_msg("%s", err.text);
-}
-
-/* Adds port `i`; `more` is KEY=VALUE pairs with blanks between them. */
-static int try_add(unsigned int i, const char *more, struct error *err)
-{
-	struct port_option options[16];
-	struct port_config config = {.options = options};
-	char name[16], text[512], *save = NULL;
-	uint32_t no;
-	int ret;
-
-	snprintf(name, sizeof(name), "vm%u", i);
-	snprintf(paths[i], sizeof(paths[i]), "%s/%s.sock", folder, name);
-	snprintf(text, sizeof(text), "%s", more);
-	config.name = name;
-	config.folder = folder;
-	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		char *value = strchr(word, '=');
-
-		*value++ = '\0';
-		options[config.n_options++] = (struct port_option){word, value};
-	}
-	ret = datapath_add_port(dp, "vhost-user", &config, &no, err);
-	/* cmocka has put a handler of its own in the place of ours */
-	assert_int_equal(guest_fault_init(), 0);
-	if (!ret)
-		assert_int_equal(no, i + 1);
-	return ret;
-}
-
-static void add(unsigned int i, const char *more)
-{
-	struct error err = ERROR_INIT;
-
-	if (try_add(i, more, &err))
-		fail_msg("%s", err.text);
-}
-
-static struct port *get_port(unsigned int i)
-{
-	return datapath_get_port(dp, i + 1);
-}
-
-static uint64_t drops_of(unsigned int i, enum drop_reason reason)
-{
-	struct port_counters sum;
-
-	port_sum_counters(get_port(i), &sum);
-	return sum.drops[reason];
-}
-
-/* Waits until the port has counted `n` drops of that reason, and no more. */
-static void wait_drops(unsigned int i, enum drop_reason reason, uint64_t n)
-{
-	uint64_t end = clock_now() + PATIENCE_NS;
-
-	while (drops_of(i, reason) < n && clock_now() < end)
-		usleep(100);
-	assert_int_equal(drops_of(i, reason), n);
-}
-
-/* What came in and was copied went out or was dropped, over all ports. */
-static void check_sums(void)
-{
-	uint64_t in = 0, out = 0;
-
-	datapath_invalidate(dp); /* each worker ends its round */
-	for (uint32_t no = 1; no <= 4; no++) {
-		struct port_counters sum;
-
-		if (!datapath_get_port(dp, no))
-			continue;
-		port_sum_counters(datapath_get_port(dp, no), &sum);
-		in += sum.rx_packets + sum.copies;
-		out += sum.tx_packets;
-		for (int r = 0; r < DROP_N_REASONS; r++)
-			if (drop_reason_stage((enum drop_reason)r) != DROP_STAGE_KERNEL)
-				out += sum.drops[r];
-	}
-	assert_int_equal(in, out);
-}
-
-/* Ends with all frames back and nothing watched. */
-static void stop(void)
-{
-	check_sums();
-	for (uint32_t no = 1; no <= 4; no++)
-		(void)!datapath_remove_port(dp, no);
-	assert_int_equal(frame_pool_count(datapath_get_pool(dp), FRAME_HELD), 0);
-	assert_int_equal(frame_pool_count(datapath_get_pool(dp), FRAME_FREE), N_FRAMES);
-	datapath_destroy(dp);
-	assert_int_equal(guest_fault_count(), 0);
-}
-
-/* ---- the guests ---------------------------------------------------------------------------- */
-
-static void boot(unsigned int i, struct guest_config config)
-{
-	config.path = paths[i];
-	config.run = run_control;
-	if (!config.n_pairs)
-		config.n_pairs = 1;
-	guest_init(&guests[i], &config);
-}
-
-/* Sends, waiting while the ring is full. */
-static void send_packet(unsigned int i, unsigned int pair, const struct virtio_net_hdr *hdr,
-			const void *frame, uint32_t len)
-{
-	uint64_t end = clock_now() + PATIENCE_NS;
-
-	while (guest_send(&guests[i], pair, hdr, frame, len)) {
-		assert_true(clock_now() < end);
-		usleep(10);
-	}
-}
-
-/* Receives, waiting for it. */
-static uint32_t receive(unsigned int i, unsigned int pair, struct virtio_net_hdr *hdr, void *frame,
-			uint32_t size)
-{
-	uint64_t end = clock_now() + PATIENCE_NS;
-	int len;
-
-	for (;;) {
-		len = guest_receive(&guests[i], pair, hdr, frame, size);
-		if (len >= 0)
-			return (uint32_t)len;
-		if (clock_now() > end)
-			fail_msg("guest %u: no packet came", i);
-		usleep(10);
-	}
-}
-
-/* A frame of `len` bytes that is number `n`. */
-static void make_frame(uint8_t *frame, uint32_t len, uint32_t n)
-{
-	memset(frame, 0, 14);
-	frame[12] = 0x88;
-	frame[13] = 0xb5; /* for experiments */
-	for (uint32_t i = 14; i < len; i++)
-		frame[i] = (uint8_t)(i * 31 + n);
-	if (len >= 18)
-		memcpy(frame + 14, &n, sizeof(n));
-}
-
-static void check_frame(const uint8_t *frame, uint32_t len, uint32_t n)
-{
-	static uint8_t expected[GUEST_PACKET_MAX];
-
-	make_frame(expected, len, n);
-	assert_memory_equal(frame, expected, len);
-}
+#include "tests/unit/vhost_lab.h"
 
 /* ---- packets of all lengths, rings of all kinds -------------------------------------------- */
 
@@ -233,24 +19,24 @@ static void carry_all(const struct guest_config *config, unsigned int n_workers)
 {
 	static uint8_t frame[GUEST_PACKET_MAX];
 
-	start(n_workers);
-	add(0, "");
-	add(1, "");
-	boot(0, *config);
-	boot(1, *config);
-	assert_true(port_get_link(get_port(0)));
+	lab_start(n_workers);
+	lab_add(0, "");
+	lab_add(1, "");
+	lab_boot(0, *config);
+	lab_boot(1, *config);
+	assert_true(port_get_link(lab_get_port(0)));
 	for (uint32_t n = 0; n < 600; n++) {
 		uint32_t len = lengths[n % ARRAY_SIZE(lengths)];
 		unsigned int to = n / 100 % 2;
 
-		make_frame(frame, len, n);
-		send_packet(!to, 0, NULL, frame, len);
-		assert_int_equal(receive(to, 0, NULL, frame, sizeof(frame)), len);
-		check_frame(frame, len, n);
+		lab_make_frame(frame, len, n);
+		lab_send(!to, 0, NULL, frame, len);
+		assert_int_equal(lab_receive(to, 0, NULL, frame, sizeof(frame)), len);
+		lab_check_frame(frame, len, n);
 	}
-	guest_uninit(&guests[0]);
-	guest_uninit(&guests[1]);
-	stop();
+	guest_uninit(&lab_guests[0]);
+	guest_uninit(&lab_guests[1]);
+	lab_stop();
 }
 
 static void test_split(void **state UNUSED)
@@ -313,26 +99,26 @@ static void test_bursts(void **state UNUSED)
 	uint8_t frame[2048];
 	uint32_t sent = 0, got = 0;
 
-	start(1);
-	add(0, "");
-	add(1, "");
-	boot(0, (struct guest_config){.features = BASE_FEATURES | MERGED});
-	boot(1, (struct guest_config){.features = BASE_FEATURES | PACKED_RING | MERGED});
+	lab_start(1);
+	lab_add(0, "");
+	lab_add(1, "");
+	lab_boot(0, (struct guest_config){.features = BASE_FEATURES | MERGED});
+	lab_boot(1, (struct guest_config){.features = BASE_FEATURES | PACKED_RING | MERGED});
 	while (got < 5000) {
 		uint32_t len = 14 + 4 + sent * 37 % 1400;
 
 		if (sent < 5000 && sent - got < 60) {
-			make_frame(frame, len, sent);
-			sent += guest_send(&guests[0], 0, NULL, frame, len) == 0;
+			lab_make_frame(frame, len, sent);
+			sent += guest_send(&lab_guests[0], 0, NULL, frame, len) == 0;
 		} else {
-			len = receive(1, 0, NULL, frame, sizeof(frame));
+			len = lab_receive(1, 0, NULL, frame, sizeof(frame));
 			assert_int_equal(len, 18 + got * 37 % 1400);
-			check_frame(frame, len, got++);
+			lab_check_frame(frame, len, got++);
 		}
 	}
-	guest_uninit(&guests[0]);
-	guest_uninit(&guests[1]);
-	stop();
+	guest_uninit(&lab_guests[0]);
+	guest_uninit(&lab_guests[1]);
+	lab_stop();
 }
 
 /* ---- a guest that comes and goes ----------------------------------------------------------- */
@@ -342,51 +128,292 @@ static void test_reconnect(void **state UNUSED)
 	struct guest_config config = {.features = BASE_FEATURES | MERGED};
 	uint8_t frame[2048];
 
-	start(2);
-	add(0, "");
-	add(1, "");
-	boot(0, config);
-	make_frame(frame, 100, 0);
+	lab_start(2);
+	lab_add(0, "");
+	lab_add(1, "");
+	lab_boot(0, config);
+	lab_make_frame(frame, 100, 0);
 	/* There is nobody yet. */
-	send_packet(0, 0, NULL, frame, 100);
-	wait_drops(1, DROP_TX_DOWN, 1);
-	boot(1, config);
+	lab_send(0, 0, NULL, frame, 100);
+	lab_wait_drops(1, DROP_TX_DOWN, 1);
+	lab_boot(1, config);
 	for (uint32_t n = 0; n < 50; n++) {
-		make_frame(frame, 100, n);
-		send_packet(0, 0, NULL, frame, 100);
-		assert_int_equal(receive(1, 0, NULL, frame, sizeof(frame)), 100);
-		check_frame(frame, 100, n);
-		guest_reconnect(&guests[n % 2]);
+		lab_make_frame(frame, 100, n);
+		lab_send(0, 0, NULL, frame, 100);
+		assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 100);
+		lab_check_frame(frame, 100, n);
+		guest_reconnect(&lab_guests[n % 2]);
 	}
-	driver_hang_up(&guests[1].driver);
-	assert_false(port_get_link(get_port(1)));
-	make_frame(frame, 100, 0);
-	send_packet(0, 0, NULL, frame, 100);
-	wait_drops(1, DROP_TX_DOWN, 2);
-	guest_uninit(&guests[0]);
-	guest_uninit(&guests[1]);
-	stop();
+	driver_hang_up(&lab_guests[1].driver);
+	assert_false(port_get_link(lab_get_port(1)));
+	lab_make_frame(frame, 100, 0);
+	lab_send(0, 0, NULL, frame, 100);
+	lab_wait_drops(1, DROP_TX_DOWN, 2);
+	guest_uninit(&lab_guests[0]);
+	guest_uninit(&lab_guests[1]);
+	lab_stop();
 }
 
-static int set_up_folder(void **state UNUSED)
+/* ---- several queues ------------------------------------------------------------------------ */
+
+/* Packets sent by one queue of guest 0 arrive by whichever queue of guest 1. Returns which. */
+static unsigned int send_and_find(unsigned int pair, unsigned int n_pairs, uint32_t n)
 {
-	return mkdtemp(folder) ? 0 : -1;
+	uint64_t end = clock_now() + LAB_PATIENCE_NS;
+	uint8_t frame[2048];
+
+	lab_make_frame(frame, 100, n);
+	lab_send(0, pair, NULL, frame, 100);
+	while (clock_now() < end) {
+		for (unsigned int i = 0; i < n_pairs; i++) {
+			if (guest_receive(&lab_guests[1], i, NULL, frame, sizeof(frame)) < 0)
+				continue;
+			lab_check_frame(frame, 100, n);
+			return i;
+		}
+	}
+	fail_msg("no packet came");
+	return 0;
 }
 
-static int remove_folder(void **state UNUSED)
+static void enable(unsigned int i, unsigned int ring, bool is_on)
 {
-	/* Ports leave nothing behind, and the last one the folder neither. */
-	return rmdir(folder) == 0 || errno == ENOENT ? 0 : -1;
+	assert_int_equal(
+		driver_set_state(&lab_guests[i].driver, VHOST_SET_VRING_ENABLE, ring, is_on), 0);
+}
+
+static void test_queues(void **state UNUSED)
+{
+	const struct guest_config config = {.features = BASE_FEATURES | MERGED | F(MQ),
+					    .n_pairs = 4};
+	uint8_t frame[2048];
+
+	lab_start(2);
+	lab_add(0, "queues=4");
+	lab_add(1, "queues=4");
+	lab_boot(0, config);
+	lab_boot(1, config);
+	for (uint32_t n = 0; n < 40; n++)
+		assert_true(send_and_find(n % 4, 4, n) < 2); /* a worker's own queue */
+	/* Only ring 2 * 3 is left: all goes there. */
+	for (unsigned int i = 0; i < 3; i++)
+		enable(1, 2 * i, false);
+	for (uint32_t n = 0; n < 40; n++)
+		assert_int_equal(send_and_find(n % 4, 4, n), 3);
+	enable(1, 6, false);
+	assert_false(port_get_link(lab_get_port(1)));
+	lab_make_frame(frame, 100, 0);
+	lab_send(0, 0, NULL, frame, 100);
+	lab_wait_drops(1, DROP_TX_DOWN, 1);
+	enable(1, 2, true);
+	for (uint32_t n = 0; n < 40; n++)
+		assert_int_equal(send_and_find(n % 4, 4, n), 1);
+	/* A send ring that is off is drained: the driver has its buffers back. */
+	enable(0, 5, false);
+	for (unsigned int n = 0; n < 100; n++)
+		lab_send(0, 2, NULL, frame, 100);
+	lab_wait_drops(0, DROP_RX_DISABLED, 100);
+	enable(0, 5, true);
+	assert_int_equal(send_and_find(2, 4, 7), 1);
+	lab_shut_down(2);
+}
+
+/* ---- a guest that does not read ------------------------------------------------------------ */
+
+static void test_reader_sleeps(void **state UNUSED)
+{
+	uint8_t frame[2048];
+	struct port_counters sum;
+
+	lab_start(1);
+	lab_add(0, "");
+	lab_add(1, "");
+	lab_boot(0, (struct guest_config){.features = BASE_FEATURES | MERGED});
+	lab_boot(1, (struct guest_config){.features = BASE_FEATURES | MERGED, .n_buffers = 8});
+	lab_make_frame(frame, 60, 1);
+	for (unsigned int i = 0; i < 1000; i++)
+		lab_send(0, 0, NULL, frame, 60);
+	lab_wait_drops(1, DROP_TX_RING_FULL, 992);
+	port_sum_counters(lab_get_port(1), &sum);
+	assert_int_equal(sum.tx_packets, 8);
+	/* Those that it has are right, and then it goes on. */
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 60);
+	lab_send(0, 0, NULL, frame, 60);
+	assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 60);
+	/* What needs more buffers than there are is dropped, what fits behind it is not. */
+	lab_make_frame(frame, 60, 2);
+	{
+		static uint8_t big[GUEST_PACKET_MAX];
+
+		lab_make_frame(big, 1900, 3);
+		guest_uninit(&lab_guests[1]);
+		lab_run_control(NULL);
+		lab_boot(1, (struct guest_config){.features = BASE_FEATURES | MERGED,
+						  .n_buffers = 8,
+						  .buffer_size = 128});
+		lab_send(0, 0, NULL, big, 1900);
+		lab_send(0, 0, NULL, frame, 60);
+		assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 60);
+		lab_wait_drops(1, DROP_TX_RING_FULL, 993);
+	}
+	lab_shut_down(2);
+}
+
+/* ---- what the front end asks for ----------------------------------------------------------- */
+
+static void test_rarp(void **state UNUSED)
+{
+	static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
+	uint8_t frame[2048];
+	uint64_t value = 0;
+
+	lab_boot_two(0, 0);
+	memcpy(&value, mac, 6);
+	assert_int_equal(driver_set_u64(&lab_guests[0].driver, VHOST_SEND_RARP, value), 0);
+	assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 60);
+	assert_memory_equal(frame, "\xff\xff\xff\xff\xff\xff\x52\x54\x00\x01\x02\x03\x80\x35", 14);
+	assert_memory_equal(frame + 22, mac, 6);
+	assert_memory_equal(frame + 32, mac, 6);
+	lab_shut_down(2);
+}
+
+static void set_option(unsigned int i, const char *key, const char *value)
+{
+	struct port_option option = {key, value};
+	const struct port_config config = {.name = lab_get_port(i)->name,
+					   .options = &option,
+					   .n_options = 1,
+					   .folder = lab_folder};
+	struct error err = ERROR_INIT;
+
+	if (lab_get_port(i)->class->set(lab_get_port(i), &config, &err))
+		fail_msg("%s", err.text);
+}
+
+static void test_mtu(void **state UNUSED)
+{
+	uint64_t mtu = 2000;
+	uint8_t frame[4096];
+
+	lab_start(1);
+	lab_add(0, "");
+	lab_add(1, "mtu=1500");
+	lab_boot(0, (struct guest_config){.features = BASE_FEATURES | MERGED, .slot_size = 8192});
+	lab_boot(1, (struct guest_config){.features = BASE_FEATURES | MERGED});
+	lab_make_frame(frame, 1519, 0);
+	lab_send(0, 0, NULL, frame, 1519);
+	lab_wait_drops(1, DROP_TX_TOO_LONG, 1);
+	lab_send(0, 0, NULL, frame, 1518);
+	assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 1518);
+	/* More than the option allows is refused, less is taken. */
+	assert_int_equal(
+		driver_request_ack(&lab_guests[1].driver, VHOST_NET_SET_MTU, &mtu, 8, NULL, 0), 1);
+	mtu = 1000;
+	assert_int_equal(
+		driver_request_ack(&lab_guests[1].driver, VHOST_NET_SET_MTU, &mtu, 8, NULL, 0), 0);
+	lab_send(0, 0, NULL, frame, 1019);
+	lab_wait_drops(1, DROP_TX_TOO_LONG, 2);
+	/* It goes with the guest. */
+	guest_reconnect(&lab_guests[1]);
+	assert_int_equal(port_get_max_len(lab_get_port(1)), 1518);
+	set_option(1, "mtu", "3000");
+	lab_send(0, 0, NULL, frame, 3018);
+	assert_int_equal(lab_receive(1, 0, NULL, frame, sizeof(frame)), 3018);
+	lab_shut_down(2);
+}
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+struct status {
+	char text[4096]; /* "NAME=VALUE" lines */
+};
+
+static void add_status(void *aux, const char *name, const char *value)
+{
+	struct status *status = aux;
+	size_t have = strlen(status->text);
+
+	snprintf(status->text + have, sizeof(status->text) - have, "%s=%s\n", name, value);
+}
+
+static void check_status(unsigned int i, const char *line)
+{
+	struct status status = {""};
+
+	lab_get_port(i)->class->get_status(lab_get_port(i), add_status, &status);
+	if (!strstr(status.text, line))
+		fail_msg("'%s' is not in:\n%s", line, status.text);
+}
+
+static void test_options(void **state UNUSED)
+{
+	static const struct {
+		const char *options, *says;
+	} wrong[] = {
+		{"mode=both", "server or client"},
+		{"path=relative", "begin with"},
+		{"path=/"
+		 "0123456789012345678901234567890123456789012345678901234567890123456789012345"
+		 "6789012345678901234567890123456789",
+		 "at most 107"},
+		{"queues=0", "1 to 16"},
+		{"queues=17", "1 to 16"},
+		{"features=0x8000000000000000", "does not have bit63"},
+		{"features=csum,gues_csum", "guest_csum"},
+		{"features=gso", "does not have gso"},
+		{"features=12x", "not a number"},
+		{"mtu=67", "68"},
+		{"access=888", "octal"},
+		{"group=no_such_group", "no such group"},
+		{"path=/no/such/folder/x.sock", "/no/such/folder/x.sock"},
+		{"path=/etc/passwd", "is not a socket"},
+	};
+	struct stat st;
+
+	lab_start(1);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		struct error err = ERROR_INIT;
+
+		assert_true(lab_try_add(0, wrong[i].options, &err) < 0);
+		if (!strstr(err.text, wrong[i].says))
+			fail_msg("%s: %s", wrong[i].options, err.text);
+	}
+	lab_add(0, "features=version_1,protocol_features,mrg_rxbuf access=0600");
+	check_status(0, "offered=0x140008000\n");
+	check_status(0, "connection=listening at ");
+	assert_int_equal(stat(lab_paths[0], &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	lab_boot(0, (struct guest_config){.features = BASE_FEATURES | MERGED});
+	check_status(0, "features=mrg_rxbuf,protocol_features,version_1\n");
+	check_status(0, "queues_enabled=1 of 1\n");
+	check_status(0, "guest_memory=14 MiB in 3 regions\n");
+	/* A guest that takes what is not offered is shown the door, and what it did is counted. */
+	driver_hang_up(&lab_guests[0].driver);
+	driver_connect(&lab_guests[0].driver);
+	(void)driver_set_u64(&lab_guests[0].driver, VHOST_SET_FEATURES,
+			     BASE_FEATURES | CSUM_FEATURES);
+	check_status(0, "faults=msg_features=1\n");
+	lab_shut_down(1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_split),		cmocka_unit_test(test_split_in_pieces),
-		cmocka_unit_test(test_packed),		cmocka_unit_test(test_packed_in_order),
-		cmocka_unit_test(test_one_buffer_each), cmocka_unit_test(test_short_header),
-		cmocka_unit_test(test_bursts),		cmocka_unit_test(test_reconnect),
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_split_in_pieces),
+		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_packed_in_order),
+		cmocka_unit_test(test_one_buffer_each),
+		cmocka_unit_test(test_short_header),
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_reconnect),
+		cmocka_unit_test(test_queues),
+		cmocka_unit_test(test_reader_sleeps),
+		cmocka_unit_test(test_rarp),
+		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_options),
 	};
 
-	return cmocka_run_group_tests_name("port_vhost", tests, set_up_folder, remove_folder);
+	return cmocka_run_group_tests_name("port_vhost", tests, lab_set_up, lab_tear_down);
 }

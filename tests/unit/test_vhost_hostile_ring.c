@@ -208,20 +208,21 @@ static void test_bad_chain_behind_good(void **state UNUSED)
 	}
 }
 
-/* Chains of too many bytes or pieces, though each piece is right. */
+/* Chains of too many bytes or pieces, though each piece is right; empty ones count, too. */
 static void test_large_chains(void **state UNUSED)
 {
+	static const uint32_t sizes[] = {1, 12 * DRIVER_MIB, 0};
 	static struct driver_piece pieces[1100];
 	struct driver_ring *r;
 
 	for (int packed = 0; packed < 2; packed++) {
-		for (int i = 0; i < 2; i++) {
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 			uint64_t before = count_fault(VHOST_FAULT_RING_CHAIN_SIZE);
-			unsigned int n = i ? 400 : 1100;
+			unsigned int n = sizes[i] > 1 ? 400 : 1100;
 
 			for (unsigned int j = 0; j < n; j++) {
 				pieces[j].gpa = DRIVER_GPA_HIGH;
-				pieces[j].size = i ? 12 * DRIVER_MIB : 1;
+				pieces[j].size = sizes[i];
 			}
 			begin(DRIVER_FEATURES | (packed ? PACKED_RING : 0));
 			r = driver_ring_open(&driver, READ_RING, 16);

@@ -123,7 +123,7 @@ static void test_layouts(void **state UNUSED)
 			assert_true(driver_ring_add(r, pieces, 4, layouts[l], table) >= 0);
 			assert_int_equal(vring_pop(ring, &batch, 32), 1);
 			assert_int_equal(batch.chains[0].size, 117);
-			assert_int_equal(batch.chains[0].n_iov, 4);
+			assert_int_equal(batch.chains[0].n_iov, 5);
 			cursor = vring_cursor_get(&batch, &batch.chains[0]);
 			vring_cursor_read(&cursor, data, sizeof(data));
 			assert_int_equal(data[11], 1);
