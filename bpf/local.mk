@@ -13,6 +13,7 @@ bpf_libbpfload_a_SOURCES = \
 	bpf/tier0.h \
 	bpf/tier0_maps.c \
 	bpf/tier0_maps.h \
+	bpf/tier0_tc.h \
 	bpf/tier0_xdp.h \
 	bpf/tc_port.h \
 	bpf/tc_prog.c \

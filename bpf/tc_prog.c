@@ -17,6 +17,7 @@
 
 #include "bpf/tc_port.h"
 #include "bpf/tc_prog.h"
+#include "bpf/tier0_maps.h"
 #include "bpf/vswitch_tc.skel.h"
 #include "bpf/xdp_message.h"
 #include "lib/netlink.h"
@@ -231,12 +232,13 @@ static int attach_both(struct tc_prog *prog, const struct tc_prog_config *config
 	struct vswitch_tc_bpf *skel = prog->skel;
 	int out = bpf_program__fd(prog->has_redirect_peer ? skel->progs.vswitch_tc_out
 							  : skel->progs.vswitch_tc_out_plain);
+	int in = bpf_program__fd(prog->tier0 ? skel->progs.vswitch_tc_in_tier0
+					     : skel->progs.vswitch_tc_in);
 	int ret;
 
 	ret = attach(prog, hook, &prog->out, out, config->tap_ifname, err);
 	if (!ret)
-		ret = attach(prog, hook, &prog->in, bpf_program__fd(skel->progs.vswitch_tc_in),
-			     config->ifname, err);
+		ret = attach(prog, hook, &prog->in, in, config->ifname, err);
 	if (ret) {
 		detach(&prog->in);
 		detach(&prog->out);
@@ -263,9 +265,27 @@ static int attach_first(struct tc_prog *prog, const struct tc_prog_config *confi
 /* ---- loading ----------------------------------------------------------------------------------
  */
 
-/* Opens and loads with one of the two ways to the container. */
+/* Gives the programs the maps of tier 0; `maps` NULL: they use none, so that none need be made. */
+static int set_tier0_maps(struct vswitch_tc_bpf *skel, const struct tier0_maps *maps)
+{
+	struct bpf_map *map;
+	int ret = 0;
+
+	bpf_object__for_each_map(map, skel->obj)
+	{
+		if (ret)
+			break;
+		if (maps)
+			ret = tier0_maps_share(maps, map);
+		else if (!strncmp(bpf_map__name(map), "tier0_", strlen("tier0_")))
+			ret = bpf_map__set_autocreate(map, false);
+	}
+	return ret;
+}
+
+/* Opens and loads, with one of the two ways to the container, with tier 0 or without. */
 static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool redirect_peer,
-		struct error *err)
+		const struct tier0_maps *tier0, struct error *err)
 {
 	struct vswitch_tc_bpf *skel;
 	int ret;
@@ -274,11 +294,15 @@ static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool 
 	skel = vswitch_tc_bpf__open();
 	if (!skel)
 		return explain(err, -errno, "opening the tc programs for", config->ifname);
+	bpf_program__set_autoload(skel->progs.vswitch_tc_in, !tier0);
+	bpf_program__set_autoload(skel->progs.vswitch_tc_in_tier0, tier0);
 	bpf_program__set_autoload(skel->progs.vswitch_tc_out, redirect_peer);
 	bpf_program__set_autoload(skel->progs.vswitch_tc_out_plain, !redirect_peer);
 	skel->bss->port.ifindex = (uint32_t)config->ifindex;
 	skel->bss->port.tap_ifindex = (uint32_t)config->tap_ifindex;
-	ret = vswitch_tc_bpf__load(skel);
+	ret = set_tier0_maps(skel, tier0);
+	if (!ret)
+		ret = vswitch_tc_bpf__load(skel);
 	if (ret) {
 		ret = explain(err, ret, "loading the tc programs for", config->ifname);
 		vswitch_tc_bpf__destroy(skel);
@@ -286,16 +310,23 @@ static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool 
 	}
 	prog->skel = skel;
 	prog->has_redirect_peer = redirect_peer;
+	prog->tier0 = tier0 ? &skel->bss->tier0_port : NULL;
 	return 0;
 }
 
+/* With all, then without tier 0, then without bpf_redirect_peer(), of which tier 0 makes use. */
 static int load_first(struct tc_prog *prog, const struct tc_prog_config *config, struct error *err)
 {
-	int ret = load(prog, config, true, &prog->why_plain);
+	int ret = -EOPNOTSUPP;
 
+	if (config->tier0)
+		ret = load(prog, config, true, config->tier0, &prog->why_no_tier0);
+	if (!ret)
+		return 0;
+	ret = load(prog, config, true, NULL, &prog->why_plain);
 	if (ret == -EPERM || ret == -ENOMEM)
 		return error_set(err, ret, "%s", prog->why_plain.text);
-	return ret ? load(prog, config, false, err) : 0;
+	return ret ? load(prog, config, false, NULL, err) : 0;
 }
 
 int tc_prog_open(const struct tc_prog_config *config, struct tc_prog **progp, struct error *err)

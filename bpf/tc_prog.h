@@ -2,8 +2,9 @@
 /*
  * tc_prog.h - loads the tc programs of a veth port, attaches them and detaches them again.
  *
- * Two programs, prebuilt and embedded (vswitch_tc.bpf.c): one on the ingress of the veth, one on
- * the ingress of the port's TAP device. Where a program can be attached:
+ * Two programs, prebuilt and embedded (vswitch_tc.bpf.c): one on the ingress of the veth, with the
+ * look-up of tier 0 (tier0.h) if the caller has its maps and the kernel takes it, and one on the
+ * ingress of the port's TAP device. Where a program can be attached:
  *   tcx     a BPF link (kernel 6.6): ends with the process, however that ends, and stands beside
  *           other programs in a fixed order
  *   clsact  a classic filter: stays when the process is killed. Its TAP device is gone then, so
@@ -23,6 +24,8 @@
 #include <stdint.h>
 #include "lib/error.h"
 
+struct tier0_maps;
+struct tier0_port;
 struct vswitch_tc_bpf;
 
 enum tc_prog_hook {
@@ -37,6 +40,7 @@ struct tc_prog_config {
 	int tap_ifindex;
 	const char *tap_ifname; /* for texts */
 	enum tc_prog_hook hook; /* wanted */
+	const struct tier0_maps *tier0; /* look packets up there; NULL: no tier 0 */
 };
 
 /* One program on one device. */
@@ -54,6 +58,9 @@ struct tc_prog {
 	enum tc_prog_hook hook; /* in use: TCX or CLSACT */
 	bool has_redirect_peer; /* the kernel has bpf_redirect_peer() */
 	struct error why_clsact; /* why tcx is not in use; empty: not tried, or in use */
+	struct tier0_port
+		*tier0; /* of the program that looks packets up, mapped; NULL: none does */
+	struct error why_no_tier0; /* means nothing if there is, or none was wanted */
 	struct error why_plain; /* why there is no bpf_redirect_peer(); means nothing if there is */
 };
 

@@ -27,7 +27,7 @@
  *
  * In a program: define TIER0_MAPS before the include, in one file of the object; then
  * tier0_lookup() gives the slot's number. What is done with a packet depends on the hook: XDP's
- * half is tier0_xdp.h.
+ * half is tier0_xdp.h, tc's is tier0_tc.h.
  *
  * Thread-safety: see datapath/tier0.h for the writers. Programs run on all processors at once;
  * counters are added to atomically.
@@ -130,6 +130,10 @@ struct tier0_target {
 	__u32 ifindex;
 	__u32 flags; /* TIER0_TARGET_* */
 	__u32 pad;
+	/* With TIER0_TARGET_PEER: Ethernet address of the other end, the first six bytes; 0: not
+	 * known. Packets for any other address are transmitted in the ordinary way, for
+	 * bpf_redirect_peer() makes the other end take them for its own. */
+	__u64 peer_mac;
 };
 
 /* tier0_port.flags */
@@ -221,6 +225,35 @@ struct {
 
 /* The program's own port. */
 struct tier0_port tier0_port;
+
+/* Not an action of XDP or tc: tier 0 has no answer. */
+#define TIER0_MISS (-1)
+
+/* tier0_find_csum(): where the L4 checksum lies, and whose it is. */
+#define TIER0_CSUM_OFFSET 0xffff /* from the frame's start; 0: there is none */
+#define TIER0_CSUM_UDP 0x10000 /* 0 means none */
+#define TIER0_CSUM_ICMP 0x20000 /* without a pseudo-header */
+
+/* Where the L4 checksum lies: TIER0_CSUM_*. */
+FLOW_INLINE __u32 tier0_find_csum(const struct flow_key *key, __u32 l4_off)
+{
+	if (!l4_off)
+		return 0;
+	switch (key->nw_proto) {
+	case 6:
+		return l4_off + 16;
+	case 17:
+		return (l4_off + 6) | TIER0_CSUM_UDP;
+	case 136:
+		return l4_off + 6;
+	case 1:
+		return (l4_off + 2) | TIER0_CSUM_ICMP;
+	case 58:
+		return l4_off + 2;
+	default:
+		return 0;
+	}
+}
 
 /* The slot that the bucket has for the signature; 0: none. */
 FLOW_INLINE __u32 tier0_find_place(const struct tier0_bucket *bucket, __u32 signature)

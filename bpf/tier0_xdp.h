@@ -24,16 +24,8 @@ struct {
 	__type(value, __u32);
 } tier0_devices SEC(".maps");
 
-/* Not an XDP action: tier 0 has no answer. */
-#define TIER0_MISS (-1)
-
 /* Headers lie in the first FLOW_HEADERS_SIZE_MAX bytes; the verifier wants to see it. */
 #define TIER0_BOUND(offset) ((offset) & (FLOW_HEADERS_SIZE_MAX - 1))
-
-/* tier0_apply(): where the L4 checksum lies, and whose it is. */
-#define TIER0_CSUM_OFFSET 0xffff /* from the frame's start; 0: there is none */
-#define TIER0_CSUM_UDP 0x10000 /* 0 means none */
-#define TIER0_CSUM_ICMP 0x20000 /* without a pseudo-header */
 
 /* RFC 1624, equation 3. */
 FLOW_INLINE __u16 tier0_csum_replace(__u16 csum, __u16 old, __u16 now)
@@ -166,27 +158,6 @@ FLOW_INLINE __u16 tier0_fold(__u64 sum)
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (__u16)sum;
-}
-
-/* Where the L4 checksum lies: TIER0_CSUM_*. */
-FLOW_INLINE __u32 tier0_find_csum(const struct flow_key *key, __u32 l4_off)
-{
-	if (!l4_off)
-		return 0;
-	switch (key->nw_proto) {
-	case 6:
-		return l4_off + 16;
-	case 17:
-		return (l4_off + 6) | TIER0_CSUM_UDP;
-	case 136:
-		return l4_off + 6;
-	case 1:
-		return (l4_off + 2) | TIER0_CSUM_ICMP;
-	case 58:
-		return l4_off + 2;
-	default:
-		return 0;
-	}
 }
 
 /*

@@ -6,6 +6,7 @@
  *                    the port's TAP device, whose queue user space reads. The packet stays an skb
  *                    up to there: segments are not cut, checksums not finished, tags stay beside
  *                    the frame or in it; the TAP says it all in its virtio-net header.
+ *   vswitch_tc_in_tier0  the same for what tier 0 has no answer for (tier0_tc.h)
  *   vswitch_tc_out   on the ingress of the TAP: what user space writes goes to the container.
  *   vswitch_tc_out_plain  the same for kernels without bpf_redirect_peer (before 5.10).
  *
@@ -22,22 +23,11 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "bpf/flow_key.h"
+#define TIER0_MAPS
 #include "bpf/tc_port.h"
+#include "bpf/tier0_tc.h"
 
 struct tc_port port;
-
-/* Is the frame for the other end's own address? */
-static __always_inline int is_for_peer(const struct __sk_buff *skb)
-{
-	const __u8 *data = (const __u8 *)(long)skb->data;
-	__u64 mac;
-
-	if (data + 14 > (const __u8 *)(long)skb->data_end)
-		return 0;
-	mac = *(const __u32 *)data | (__u64) * (const __u16 *)(data + 4) << 32;
-	return mac && mac == *(volatile __u64 *)&port.peer_mac;
-}
 
 SEC("tc")
 int vswitch_tc_in(struct __sk_buff *skb)
@@ -46,9 +36,18 @@ int vswitch_tc_in(struct __sk_buff *skb)
 }
 
 SEC("tc")
+int vswitch_tc_in_tier0(struct __sk_buff *skb)
+{
+	int action = tier0_run_tc(skb);
+
+	return action == TIER0_MISS ? (int)bpf_redirect(port.tap_ifindex, 0) : action;
+}
+
+SEC("tc")
 int vswitch_tc_out(struct __sk_buff *skb)
 {
-	if (is_for_peer(skb) && !bpf_skb_change_type(skb, PACKET_HOST))
+	if (tier0_is_for(skb, *(volatile __u64 *)&port.peer_mac) &&
+	    !bpf_skb_change_type(skb, PACKET_HOST))
 		return (int)bpf_redirect_peer(port.ifindex, 0);
 	return (int)bpf_redirect(port.ifindex, 0);
 }
