@@ -265,6 +265,7 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 {
 	__u32 shift = off_tag ? FLOW_VLAN_SIZE : 0, slot_no;
 	struct tier0_slot *slot;
+	int action;
 
 	key->in_port = *(volatile __u32 *)&tier0_port.in_port;
 	if (!key->in_port)
@@ -284,8 +285,11 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 	if ((slot->n_ops || slot->vlan || off_tag) &&
 	    tier0_change(ctx, slot, key, layout, off_tag))
 		return TIER0_MISS;
-	tier0_count(slot, len + shift);
-	return (int)bpf_redirect_map(&tier0_devices, slot->output, 0);
+	action = (int)bpf_redirect_map(&tier0_devices, slot->output, 0);
+	/* Else the device has vanished this very moment. */
+	if (action == XDP_REDIRECT)
+		tier0_count(slot, len + shift);
+	return action;
 }
 
 #endif /* VSWITCH_BPF_TIER0_XDP_H */

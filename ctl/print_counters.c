@@ -105,12 +105,26 @@ static double percent(long long part, long long whole)
 	return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
+static void print_tier0(FILE *out, const json_t *tier0)
+{
+	if (json_is_true(json_object_get(tier0, "on")))
+		fprintf(out,
+			"tier 0: %lld of %lld flows, %lld masks, %lld MiB; %lld put in so far, "
+			"%lld refused for want of room\n",
+			print_get_integer(tier0, "flows"), print_get_integer(tier0, "max_flows"),
+			print_get_integer(tier0, "masks"),
+			print_get_integer(tier0, "bytes") >> 20,
+			print_get_integer(tier0, "inserted"), print_get_integer(tier0, "refused"));
+	else
+		fprintf(out, "tier 0: off: %s\n", print_get_string(tier0, "why"));
+}
+
 void print_workers(FILE *out, const json_t *result)
 {
 	static const struct table_column columns[] = {
-		{"WORKER", true},  {"CORE", true},     {"PACKETS", true}, {"TIER1 %", true},
-		{"TIER2 %", true}, {"TABLES %", true}, {"FLOWS", true},	  {"MASKS", true},
-		{"SLEEPS", true},  {"BUSY %", true},
+		{"WORKER", true},  {"CORE", true},    {"PACKETS", true},  {"TIER0 %", true},
+		{"TIER1 %", true}, {"TIER2 %", true}, {"TABLES %", true}, {"FLOWS", true},
+		{"MASKS", true},   {"SLEEPS", true},  {"BUSY %", true},
 	};
 	const json_t *workers = json_object_get(result, "workers");
 	long long uptime = print_get_integer(result, "uptime_ns");
@@ -121,7 +135,8 @@ void print_workers(FILE *out, const json_t *result)
 	table_init(&table, columns, ARRAY_SIZE(columns));
 	json_array_foreach(workers, i, worker)
 	{
-		long long packets = print_get_integer(worker, "rx_packets");
+		long long hits_tier0 = print_get_integer(worker, "hits_tier0");
+		long long packets = print_get_integer(worker, "rx_packets") + hits_tier0;
 		long long core = print_get_integer(worker, "core");
 
 		table_add(&table, "%lld", print_get_integer(worker, "worker"));
@@ -130,6 +145,7 @@ void print_workers(FILE *out, const json_t *result)
 		else
 			table_add(&table, "%lld", core);
 		table_add(&table, "%lld", packets);
+		table_add(&table, "%.1f", percent(hits_tier0, packets));
 		table_add(&table, "%.1f",
 			  percent(print_get_integer(worker, "hits_signature"), packets));
 		table_add(&table, "%.1f",
@@ -142,6 +158,7 @@ void print_workers(FILE *out, const json_t *result)
 	}
 	table_print(&table, out);
 	table_uninit(&table);
+	print_tier0(out, json_object_get(result, "tier0"));
 }
 
 void print_mem(FILE *out, const json_t *result)

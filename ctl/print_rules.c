@@ -67,8 +67,10 @@ void print_dump_cache(FILE *out, const json_t *result)
 		table_add(&table, "%lld", print_get_integer(flow, "worker"));
 		table_add(&table, "%lld", print_get_integer(flow, "n_packets"));
 		table_add(&table, "%lld", print_get_integer(flow, "n_bytes"));
-		table_add(&table, "%s",
-			  json_is_true(json_object_get(flow, "tier0")) ? "yes" : "no");
+		if (json_is_true(json_object_get(flow, "tier0")))
+			table_add(&table, "yes");
+		else
+			table_add(&table, "no: %s", print_get_string(flow, "why_not_tier0"));
 		table_add(&table, "%s", print_get_string(flow, "match"));
 		table_add(&table, "%s%s%s%s", print_get_string(flow, "actions"),
 			  reason[0] ? " (" : "", reason, reason[0] ? ")" : "");

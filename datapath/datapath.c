@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "datapath/tier0_flow.h"
 #include "datapath/worker_priv.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -172,10 +173,15 @@ int datapath_create(const struct datapath_config *config, struct datapath **dpp,
 	memset(dp, 0, sizeof(*dp));
 	dp->pipeline = *config->pipeline;
 	dp->pipeline_aux = config->pipeline_aux;
-	atomic_init(&dp->generation, 1);
+	ret = tier0_create(config->kernel_tier, config->tier0_flows, &dp->tier0);
+	if (ret) {
+		error_set(err, ret, "no memory for the datapath");
+		goto err_dp;
+	}
+	dp->generation = tier0_get_generation(dp->tier0);
 	ret = open_control(dp, err);
 	if (ret)
-		goto err_dp;
+		goto err_tier0;
 	ret = frame_pool_create(n_frames, &dp->pool, err);
 	if (ret)
 		goto err_control;
@@ -207,6 +213,8 @@ err_pool:
 	frame_pool_destroy(dp->pool);
 err_control:
 	close_control(dp);
+err_tier0:
+	tier0_destroy(dp->tier0);
 err_dp:
 	free(dp);
 	return ret;
@@ -226,8 +234,11 @@ void datapath_destroy(struct datapath *dp)
 	frame_cache_uninit(&dp->control_cache);
 	frame_pool_destroy(dp->pool);
 	close_control(dp);
+	tier0_destroy(dp->tier0);
 	free(dp);
 }
+
+static void purge_tier0(struct datapath *dp, struct port *port);
 
 /* ---- ports
  * ---------------------------------------------------------------------------------------- */
@@ -333,6 +344,7 @@ int datapath_add_port(struct datapath *dp, const char *type, const struct port_c
 				 strerror(-ret));
 	}
 	dp->ports[no] = port;
+	tier0_add_port(dp->tier0, port);
 	set_timer(dp);
 	*port_no = no;
 	return 0;
@@ -345,6 +357,7 @@ int datapath_remove_port(struct datapath *dp, uint32_t port_no)
 
 	if (!port)
 		return -ENOENT;
+	purge_tier0(dp, port);
 	dp->ports[port_no] = NULL;
 	unwatch_port(dp, port);
 	unpublish_port(dp, port);
@@ -364,7 +377,7 @@ void datapath_get_removed_counters(const struct datapath *dp, struct port_counte
 
 void datapath_invalidate_async(struct datapath *dp)
 {
-	atomic_fetch_add_explicit(&dp->generation, 1, memory_order_acq_rel);
+	atomic_fetch_add_explicit(dp->generation, 1, memory_order_acq_rel);
 }
 
 void datapath_invalidate(struct datapath *dp)
@@ -375,7 +388,7 @@ void datapath_invalidate(struct datapath *dp)
 
 uint64_t datapath_get_generation(const struct datapath *dp)
 {
-	return atomic_load_explicit(&dp->generation, memory_order_acquire);
+	return atomic_load_explicit(dp->generation, memory_order_acquire);
 }
 
 /* ---- jobs in all workers -----------------------------------------------------------------------
@@ -388,6 +401,8 @@ static bool slice_flows(struct worker *worker, struct worker_job *job,
 {
 	uint32_t end = MIN(worker->flows.n_touched, job->position + WORKER_SLICE_FLOWS);
 
+	if (!job->position && worker->tier0_orphans)
+		tier0_flow_reap(worker, false);
 	for (; job->position < end; job->position++) {
 		struct flow *flow =
 			job->position ? flow_cache_get(&worker->flows, job->position) : NULL;
@@ -433,6 +448,27 @@ static void run_everywhere(struct datapath *dp, struct worker *only,
 	sem_destroy(&done);
 }
 
+static void purge_flow(struct worker *worker, struct worker_job *job, struct flow *flow)
+{
+	const struct port *port = job->context;
+
+	tier0_flow_purge(worker, flow, port->no);
+}
+
+static bool purge_slice(struct worker *worker, struct worker_job *job)
+{
+	return slice_flows(worker, job, purge_flow);
+}
+
+/* Ends the port's part in tier 0; on return all that was counted there is counted at the port. */
+static void purge_tier0(struct datapath *dp, struct port *port)
+{
+	if (!port->tier0.program && !port->tier0.target.flags)
+		return;
+	tier0_remove_port(dp->tier0, port);
+	run_everywhere(dp, NULL, purge_slice, port);
+}
+
 void datapath_fold_counters(struct datapath *dp)
 {
 	run_everywhere(dp, NULL, fold_slice, NULL);
@@ -440,11 +476,12 @@ void datapath_fold_counters(struct datapath *dp)
 
 static void sweep_flow(struct worker *worker, struct worker_job *job, struct flow *flow)
 {
-	/* used_ns may lie past now_ns by nothing at all: both are this thread's. */
-	if (worker->now_ns - flow->used_ns > job->argument)
+	/* First of all: tier 0 may have used it, in this very round. */
+	flow_cache_credit(&worker->flows, flow);
+	if (flow->used_ns + job->argument < worker->now_ns)
 		flow_cache_remove(&worker->flows, flow);
-	else
-		flow_cache_credit(&worker->flows, flow);
+	else if (flow->tier0_slot)
+		tier0_flow_sweep(worker, flow);
 }
 
 static bool sweep_slice(struct worker *worker, struct worker_job *job)
@@ -454,6 +491,7 @@ static bool sweep_slice(struct worker *worker, struct worker_job *job)
 
 void datapath_sweep(struct datapath *dp, uint64_t idle_ns)
 {
+	tier0_run(dp->tier0);
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		struct worker_job *job = &dp->workers[i]->sweep;
 
@@ -502,7 +540,9 @@ static void copy_flow(struct worker *worker, struct worker_job *job, struct flow
 		all->capacity = capacity;
 	}
 	copy = &all->copies[all->n];
+	flow_cache_credit(&worker->flows, flow);
 	copy->flow = *flow;
+	copy->flow.tier0_reason = (uint8_t)tier0_flow_get_reason(worker, flow);
 	copy->mask = flow->subtable->mask;
 	copy->worker = worker->index;
 	copy->flow.actions = malloc(size ? size : 1);
@@ -547,6 +587,8 @@ int datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, v
 			.n_bytes = flow->n_bytes,
 			.used_ns = flow->used_ns,
 			.n_signature = flow->n_signature,
+			.n_tier0 = flow->n_tier0,
+			.tier0_reason = (enum tier0_reason)flow->tier0_reason,
 		};
 
 		cb(aux, &info);
@@ -567,6 +609,7 @@ void datapath_get_worker_stats(const struct datapath *dp, unsigned int worker,
 	const struct worker_stats *from = &dp->workers[worker]->stats;
 
 	stats->rx_packets = counter_get(&from->rx_packets);
+	stats->hits_tier0 = counter_get(&from->hits_tier0);
 	stats->hits_signature = counter_get(&from->hits_signature);
 	stats->hits_megaflow = counter_get(&from->hits_megaflow);
 	stats->misses = counter_get(&from->misses);
@@ -579,6 +622,28 @@ void datapath_get_worker_stats(const struct datapath *dp, unsigned int worker,
 	stats->n_subtables = counter_get(&from->n_subtables);
 	stats->n_rxqs = atomic_load(&dp->workers[worker]->polls)->n;
 	stats->core = from->core;
+}
+
+const struct tier0_maps *datapath_reserve_tier0(struct datapath *dp, struct error *why)
+{
+	return tier0_reserve(dp->tier0, why);
+}
+
+void datapath_update_target(struct port *port)
+{
+	/* Where nothing may be sent any more, workers are to look again. */
+	if (tier0_update_port(port->dp->tier0, port))
+		datapath_invalidate_async(port->dp);
+}
+
+const char *datapath_get_tier0_error(const struct datapath *dp)
+{
+	return tier0_get_error(dp->tier0);
+}
+
+void datapath_get_tier0_stats(struct datapath *dp, struct tier0_stats *stats)
+{
+	tier0_get_stats(dp->tier0, stats);
 }
 
 struct frame_pool *datapath_get_pool(const struct datapath *dp)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include "datapath/pipeline.h"
 #include "datapath/port.h"
+#include "datapath/tier0.h"
 #include "lib/error.h"
 
 struct flow;
@@ -36,6 +37,8 @@ struct datapath_config {
 			   * pinned */
 	uint32_t n_frames; /* frames in the pool; 0: a default */
 	uint32_t max_flows; /* megaflows a worker may cache; 0: a default */
+	bool kernel_tier; /* let BPF programs carry hot flows out, where ports can (tier0.h) */
+	uint32_t tier0_flows; /* of them, a power of two; 0: a default */
 	const struct pipeline *pipeline;
 	void *pipeline_aux;
 };
@@ -81,6 +84,14 @@ void datapath_invalidate_async(struct datapath *dp);
 /* The present generation. Any thread. */
 uint64_t datapath_get_generation(const struct datapath *dp);
 
+/* For drivers, in open(): the maps for the port's BPF program, or NULL with `why` set. */
+const struct tier0_maps *datapath_reserve_tier0(struct datapath *dp, struct error *why);
+/* For drivers, in refresh() and set(): port->tier0.target has changed. */
+void datapath_update_target(struct port *port);
+/* Why there is no tier 0 for any port; "" when there is one or none was asked for. */
+const char *datapath_get_tier0_error(const struct datapath *dp);
+void datapath_get_tier0_stats(struct datapath *dp, struct tier0_stats *stats);
+
 /* Makes each worker credit what its flows counted so far; counters of rules are exact on return. */
 void datapath_fold_counters(struct datapath *dp);
 
@@ -100,6 +111,8 @@ struct datapath_flow_info {
 	uint64_t n_bytes;
 	uint64_t used_ns; /* clock_now() of the last packet; 0: never */
 	uint64_t n_signature; /* of n_packets, how many tier 1 answered */
+	uint64_t n_tier0; /* of n_packets, how many tier 0 carried */
+	enum tier0_reason tier0_reason; /* why it is not in tier 0 now; TIER0_NONE: it is */
 };
 typedef void datapath_flow_cb(void *aux, const struct datapath_flow_info *info);
 
@@ -109,7 +122,8 @@ int datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, v
 
 /* What a worker did; single writer, read any time. */
 struct worker_stats {
-	uint64_t rx_packets;
+	uint64_t rx_packets; /* that came to user space */
+	uint64_t hits_tier0; /* packets of its flows that did not */
 	uint64_t hits_signature; /* tier 1 */
 	uint64_t hits_megaflow; /* tier 2 */
 	uint64_t misses; /* tier 3: translations */

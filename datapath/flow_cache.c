@@ -301,14 +301,43 @@ static void flow_set_verdict(struct flow *flow, struct pipeline_verdict *verdict
 	}
 	flow->cookie = verdict->cookie;
 	verdict->cookie = NULL;
+	flow->tier0_reason = 0;
 }
 
 static void flow_release_verdict(struct flow_cache *cache, struct flow *flow)
 {
 	flow_cache_credit(cache, flow);
+	if (flow->tier0_slot)
+		cache->offload->retire(cache, flow);
 	if (flow->cookie)
 		cache->pipeline->release(cache->pipeline_aux, flow->cookie);
 	free(flow->actions);
+}
+
+/* Does the verdict say what the flow does already? */
+static bool flow_does(const struct flow *flow, const struct pipeline_verdict *verdict)
+{
+	return flow->n_actions == verdict->actions.n &&
+	       (flow->n_actions ? !memcmp(flow->actions, verdict->actions.actions,
+					  flow->n_actions * sizeof(*flow->actions))
+				: flow->drop_reason == verdict->drop_reason);
+}
+
+/* Puts another verdict into a flow. */
+static void flow_replace_verdict(struct flow_cache *cache, struct flow *flow,
+				 struct pipeline_verdict *verdict, uint64_t generation)
+{
+	uint32_t slot = 0;
+
+	if (flow->tier0_slot && flow_does(flow, verdict)) {
+		/* What was counted so far is the old verdict's. */
+		flow_cache_credit(cache, flow);
+		slot = flow->tier0_slot;
+		flow->tier0_slot = 0;
+	}
+	flow_release_verdict(cache, flow);
+	flow_set_verdict(flow, verdict, generation);
+	flow->tier0_slot = slot;
 }
 
 struct flow *flow_cache_insert(struct flow_cache *cache, const struct flow_key *key,
@@ -321,8 +350,7 @@ struct flow *flow_cache_insert(struct flow_cache *cache, const struct flow_key *
 		return NULL;
 	flow = subtable_lookup(cache, subtable, key);
 	if (flow) {
-		flow_release_verdict(cache, flow);
-		flow_set_verdict(flow, verdict, generation);
+		flow_replace_verdict(cache, flow, verdict, generation);
 		return flow;
 	}
 	/* Evict first: it may empty slots of this very subtable. */
@@ -354,8 +382,11 @@ void flow_cache_remove(struct flow_cache *cache, struct flow *flow)
 
 void flow_cache_credit(struct flow_cache *cache, struct flow *flow)
 {
-	uint64_t n_packets = flow->n_packets - flow->credited_packets;
+	uint64_t n_packets;
 
+	if (flow->tier0_slot)
+		cache->offload->fold(cache, flow);
+	n_packets = flow->n_packets - flow->credited_packets;
 	if (!n_packets)
 		return;
 	if (flow->cookie)

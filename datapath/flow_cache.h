@@ -62,7 +62,23 @@ struct flow {
 	uint64_t credited_packets; /* of n_packets, told to the pipeline already */
 	uint64_t credited_bytes;
 	uint64_t n_signature; /* of n_packets, found by tier 1 */
+	/* Tier 0's, see tier0_flow.h. */
+	uint64_t n_tier0; /* of n_packets, carried by the kernel */
+	uint64_t tier0_since_ns; /* when its rate was looked at; 0: not yet */
+	uint32_t tier0_slot; /* the slot it has; 0: none */
+	uint8_t tier0_reason; /* enum tier0_reason: why it has none */
 } cacheline_aligned;
+
+struct flow_cache;
+
+/* Who carries flows out elsewhere, by flow.tier0_slot. */
+struct flow_offload {
+	/* Adds what was counted there to the flow's counters. */
+	void (*fold)(struct flow_cache *cache, struct flow *flow);
+	/* The flow goes, or does something else from now on: gives up the slot, takes over the
+	 * flow's cookie. */
+	void (*retire)(struct flow_cache *cache, struct flow *flow);
+};
 
 /* One mask and the flows that have it. */
 struct flow_subtable {
@@ -109,6 +125,7 @@ struct flow_cache {
 	    secret[FLOW_KEY_WORDS]; /* random odd multipliers: nobody outside can aim at one slot */
 	const struct pipeline *pipeline;
 	void *pipeline_aux;
+	const struct flow_offload *offload; /* NULL: no flow has a slot */
 };
 
 /* Makes an empty cache. Returns 0 or -ENOMEM. */
@@ -122,8 +139,9 @@ struct flow *flow_cache_lookup(struct flow_cache *cache, const struct flow_key *
 
 /*
  * Adds the verdict for `key` as a flow, or puts it into the flow of the same masked key. The flow
- * takes over the verdict's cookie and actions (which leaves it without). Returns NULL when there is
- * no memory: the verdict is as it was.
+ * takes over the verdict's cookie and actions (which leaves it without). Where the verdict does
+ * what the flow did, the flow keeps its slot. Returns NULL when there is no memory: the verdict is
+ * as it was.
  */
 struct flow *flow_cache_insert(struct flow_cache *cache, const struct flow_key *key,
 			       struct pipeline_verdict *verdict, uint64_t generation);

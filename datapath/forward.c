@@ -11,6 +11,7 @@
 
 #include "datapath/action.h"
 #include "datapath/offload.h"
+#include "datapath/tier0_flow.h"
 #include "datapath/worker_priv.h"
 #include "lib/clock.h"
 
@@ -273,6 +274,8 @@ static void execute(struct worker *worker, struct worker_port *in, struct batch 
 		flow->n_packets++;
 		flow->n_bytes += packet->total_len;
 		flow->used_ns = worker->now_ns;
+		if (unlikely(!(flow->n_packets & (TIER0_HOT_PACKETS - 1))))
+			tier0_flow_consider(worker, in->port, flow, packet);
 		if (likely(flow->output_port))
 			stage(worker, in, flow->output_port, packet);
 		else
@@ -302,6 +305,8 @@ static struct flow *translate(struct worker *worker, const struct flow_key *key,
 	flow = flow_cache_insert(&worker->flows, key, verdict, generation);
 	if (unlikely(!flow && verdict->cookie))
 		dp->pipeline.release(dp->pipeline_aux, verdict->cookie);
+	if (flow && flow->tier0_slot)
+		tier0_flow_stamp(worker, flow);
 	return flow;
 }
 
@@ -315,6 +320,8 @@ static struct flow *refresh(struct worker *worker, const struct flow_key *key, s
 	if (dp->pipeline.revalidate &&
 	    dp->pipeline.revalidate(dp->pipeline_aux, flow->cookie, key, flow->generation)) {
 		flow->generation = generation;
+		if (flow->tier0_slot)
+			tier0_flow_stamp(worker, flow);
 		return flow;
 	}
 	return translate(worker, key, flow);

@@ -21,6 +21,8 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/frame_pool.h \
 	datapath/netdev.c \
 	datapath/netdev.h \
+	datapath/netdev_xdp.c \
+	datapath/netdev_xdp.h \
 	datapath/offload.c \
 	datapath/offload.h \
 	datapath/packet.c \
@@ -55,6 +57,13 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/tap_device_io.c \
 	datapath/veth_peer.c \
 	datapath/veth_peer.h \
+	datapath/tier0.c \
+	datapath/tier0.h \
+	datapath/tier0_compile.c \
+	datapath/tier0_compile.h \
+	datapath/tier0_flow.c \
+	datapath/tier0_flow.h \
+	datapath/tier0_priv.h \
 	datapath/vnet_hdr.c \
 	datapath/vnet_hdr.h \
 	datapath/worker.c \

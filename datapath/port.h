@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include "datapath/drop.h"
 #include "datapath/packet.h"
+#include "datapath/tier0.h"
 #include "lib/error.h"
 #include "lib/mutex.h"
 
@@ -131,6 +132,7 @@ struct port {
 	struct port_rxq *rxqs[PORT_QUEUES_MAX];
 	struct port_txq *txqs[PORT_QUEUES_MAX];
 	struct port_caps caps;
+	struct port_tier0 tier0; /* what it has for tier 0 */
 	bool link_up; /* relaxed atomic, see port_get_link() */
 	struct port_option *options; /* those given when it was opened or last set; owned copies */
 	size_t n_options;

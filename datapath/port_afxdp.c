@@ -11,6 +11,7 @@
 
 #include "datapath/datapath.h"
 #include "datapath/netdev.h"
+#include "datapath/netdev_xdp.h"
 #include "datapath/packet.h"
 #include "datapath/port_afxdp.h"
 #include "datapath/port_afxdp_priv.h"
@@ -41,6 +42,8 @@ static const struct port_option_def option_defs[] = {
 	{"ring", "64-8192", "2048", "entries in each ring, a power of 2"},
 	{"busy-poll", "USECS|off", "off",
 	 "let the worker run the device's poll loop itself, for so many microseconds at a time"},
+	{"kernel-tier", "on|off", "on",
+	 "let the kernel carry hot flows out by itself, as far as it can"},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -126,6 +129,9 @@ static int parse_options(struct afxdp_port *port, const struct port_config *conf
 		ret = parse_queues(config, info, &port->n_queues, err);
 	if (!ret)
 		ret = parse_busy_poll(config, &port->busy_poll_us, err);
+	if (!ret)
+		ret = port_config_get_bool(&port_afxdp_class, config, "kernel-tier",
+					   &port->wants_tier0, err);
 	if (!ret)
 		ret = port_config_get_uint(&port_afxdp_class, config, "ring", RING_SIZE_MIN,
 					   RING_SIZE_MAX, &port->ring_size, err);
@@ -221,6 +227,7 @@ static int open_prog(struct afxdp_port *port, enum xdp_prog_mode mode, struct er
 		.mode = mode,
 		.frags = true,
 		.n_queues = port->n_queues,
+		.tier0 = port->tier0_maps,
 	};
 	int ret;
 
@@ -509,6 +516,77 @@ static void set_caps(struct afxdp_port *port, uint32_t mtu)
 	port->base.caps.csum = txq->tx_meta_size != 0 && port->mode != AFXDP_MODE_ZEROCOPY;
 }
 
+/* ---- tier 0 -----------------------------------------------------------------------------------
+ */
+
+/* What other ports' programs may send to the device: asked of the kernel. */
+static void set_target(struct afxdp_port *port, struct tier0_target *target, struct error *why)
+{
+	uint64_t features = 0;
+	int ret = netdev_xdp_get_features(port->ifindex, &features);
+
+	target->ifindex = (uint32_t)port->ifindex;
+	target->max_len = port_get_max_len(&port->base);
+	target->flags = 0;
+	if (ret == -EOPNOTSUPP)
+		error_set(why, ret, "Linux before 6.3 does not tell whether the device can");
+	else if (ret)
+		error_set(why, ret, "asking for the device's XDP features: %s", strerror(-ret));
+	else if (!(features & NETDEV_XDP_XMIT))
+		error_set(why, EOPNOTSUPP, "%s",
+			  strcmp(port->driver, "veth")
+				  ? "the driver has no ndo_xdp_xmit"
+				  : "the veth's peer has neither GRO nor an XDP program");
+	else
+		target->flags = TIER0_TARGET_XDP |
+				(features & NETDEV_XDP_XMIT_SG ? TIER0_TARGET_FRAGS : 0);
+}
+
+/* Brings the target up to date. */
+static void refresh_target(struct afxdp_port *port)
+{
+	struct tier0_target *target = &port->base.tier0.target, now = *target;
+
+	if (!port->tier0_maps)
+		return;
+	set_target(port, &now, &port->base.tier0.why_no_target);
+	/* What is down takes nothing. */
+	if (!port_get_link(&port->base))
+		now.max_len = 0;
+	if (!memcmp(&now, target, sizeof(now)))
+		return;
+	*target = now;
+	datapath_update_target(&port->base);
+}
+
+/* Asks for the maps, ahead of the program. */
+static void prepare_tier0(struct afxdp_port *port)
+{
+	struct port_tier0 *tier0 = &port->base.tier0;
+
+	if (port->wants_tier0)
+		port->tier0_maps = datapath_reserve_tier0(port->base.dp, &tier0->why_no_program);
+	else
+		error_set(&tier0->why_no_program, EOPNOTSUPP, "kernel-tier=off");
+	if (!port->tier0_maps)
+		tier0->why_no_target = tier0->why_no_program;
+}
+
+/* Once the program is there. */
+static void start_tier0(struct afxdp_port *port)
+{
+	struct port_tier0 *tier0 = &port->base.tier0;
+
+	if (!port->tier0_maps)
+		return;
+	tier0->program = port->prog->tier0;
+	if (tier0->program)
+		tier0->program->flags = gets_partial_csums(port) ? TIER0_PORT_PARTIAL : 0;
+	else
+		tier0->why_no_program = port->prog->why_no_tier0;
+	set_target(port, &tier0->target, &tier0->why_no_target);
+}
+
 static int open_port(struct afxdp_port *port, const struct port_config *config, struct error *err)
 {
 	struct netdev_info info;
@@ -528,6 +606,7 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 		return ret;
 	if (alloc_queues(port, &info))
 		return error_set(err, ENOMEM, "no memory for %u queues", port->n_queues);
+	prepare_tier0(port);
 	ret = climb(port, info.mtu, err);
 	if (!ret)
 		ret = start_queues(port, err);
@@ -535,6 +614,7 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 		return ret;
 	read_mode_back(port);
 	set_caps(port, info.mtu);
+	start_tier0(port);
 	return 0;
 }
 
@@ -626,6 +706,7 @@ static int port_afxdp_refresh(struct port *port_)
 		log_warn_limited(
 			"port %s: MTU was raised to %u; frames longer than %u bytes are lost",
 			port_->name, info.mtu, longest_frame(port->sg));
+	refresh_target(port);
 	return 0;
 }
 
@@ -664,6 +745,14 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 	if (!port->prog->hints && !strcmp(port->driver, "veth"))
 		tell(cb, aux, "vlan",
 		     "tags that the sender's kernel keeps beside the frame are lost");
+	if (port_->tier0.program)
+		tell(cb, aux, "kernel tier in", "yes");
+	else
+		tell(cb, aux, "kernel tier in", "no: %s", port_->tier0.why_no_program.text);
+	if (port_->tier0.target.flags)
+		tell(cb, aux, "kernel tier out", "yes");
+	else
+		tell(cb, aux, "kernel tier out", "no: %s", port_->tier0.why_no_target.text);
 	tell(cb, aux, "driver", "%s", port->driver[0] ? port->driver : "unknown");
 	tell(cb, aux, "checksum", "%s", port_->caps.csum ? "left to the kernel" : "by the switch");
 	tell(cb, aux, "queues", "%u", port->n_queues);

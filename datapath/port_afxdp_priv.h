@@ -85,6 +85,8 @@ struct afxdp_port {
 	struct xdp_prog *prog;
 	bool vlan_was_stripped; /* we have made the device leave tags in; to be undone on closing */
 	enum afxdp_mode mode; /* in use, as read back from the kernel */
+	const struct tier0_maps *tier0_maps; /* NULL: the port does without tier 0 */
+	bool wants_tier0; /* as configured */
 	bool sg; /* sockets take packets of several frames */
 	unsigned int n_queues; /* of `queues` */
 	unsigned int n_sockets; /* of them open */

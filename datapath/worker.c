@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "datapath/tier0_flow.h"
 #include "datapath/worker_priv.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -196,6 +197,7 @@ static void begin_round(struct worker *worker)
 {
 	worker->now_ns = clock_now();
 	worker->generation = datapath_get_generation(worker->dp);
+	worker->n_tier0_round = 0;
 	counter_add(&worker->stats.polls, 1);
 	counter_set(&worker->stats.busy_ns,
 		    worker->busy_before_ns + worker->now_ns - worker->awake_ns);
@@ -252,6 +254,7 @@ static void *worker_main(void *worker_)
 	run(worker);
 	/* Ports are gone, so these are the last references to rules and frames. */
 	flow_cache_uninit(&worker->flows);
+	tier0_flow_reap(worker, true);
 	frame_cache_uninit(&worker->frames);
 	action_list_uninit(&worker->verdict.actions);
 	rcu_leave();
@@ -334,6 +337,7 @@ int worker_create(struct datapath *dp, unsigned int index, int core, uint32_t ma
 	frame_cache_init(&worker->frames, dp->pool);
 	if (flow_cache_init(&worker->flows, max_flows, &dp->pipeline, dp->pipeline_aux))
 		goto err_lock;
+	worker->flows.offload = &tier0_flow_offload;
 	ret = open_fds(worker, err);
 	if (ret)
 		goto err_flows;

@@ -75,6 +75,8 @@ struct worker_job {
 	struct worker_job *next;
 };
 
+struct tier0;
+
 struct worker {
 	/* Written by the control thread. */
 	struct datapath *dp;
@@ -107,6 +109,8 @@ struct worker {
 	unsigned int n_pending;
 	struct pipeline_verdict verdict; /* scratch for translations */
 	struct worker_stats stats; /* single writer */
+	uint32_t tier0_orphans; /* slots that flows have left behind, chained; 0: none */
+	uint32_t n_tier0_round; /* flows that went to tier 0 in this round */
 	struct worker_port *dirty[PORT_NO_MAX + 1];
 	uint16_t pending[PORT_NO_MAX + 1]; /* port numbers: a port may go while it is listed */
 };
@@ -116,7 +120,8 @@ struct datapath {
 	struct frame_cache control_cache;
 	struct pipeline pipeline;
 	void *pipeline_aux;
-	atomic_uint_fast64_t generation; /* see pipeline.h; starts with 1 */
+	struct tier0 *tier0;
+	atomic_uint_fast64_t *generation; /* see pipeline.h; starts with 1; tier0's */
 	unsigned int n_workers;
 	struct worker **workers;
 	struct port *ports[PORT_NO_MAX + 1]; /* by number; control thread only */

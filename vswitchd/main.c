@@ -33,6 +33,7 @@ enum {
 	OPTION_WORKERS,
 	OPTION_CORES,
 	OPTION_FRAMES,
+	OPTION_KERNEL_TIER,
 	OPTION_PIDFILE,
 	OPTION_LOG_LEVEL,
 	OPTION_LIBVIRT,
@@ -45,6 +46,7 @@ static const struct option long_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"cores", required_argument, NULL, OPTION_CORES},
 	{"frames", required_argument, NULL, OPTION_FRAMES},
+	{"kernel-tier", required_argument, NULL, OPTION_KERNEL_TIER},
 	{"pidfile", required_argument, NULL, OPTION_PIDFILE},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"libvirt", required_argument, NULL, OPTION_LIBVIRT},
@@ -67,6 +69,7 @@ static const char help[] =
 	"  --cores LIST       processors to pin them to, such as 1,3-5, or none [the highest "
 	"ones]\n"
 	"  --frames N         packet buffers of 2 KiB [a default that depends on the workers]\n"
+	"  --kernel-tier ON   on or off: let the kernel carry hot flows out by itself [on]\n"
 	"  -f, --foreground   stay in the foreground and log to standard error\n"
 	"  --pidfile FILE     where to write the process number [RUNDIR/" DAEMON_PIDFILE_NAME "]\n"
 	"  --log-level LEVEL  error, warning, info or debug [info]\n"
@@ -84,6 +87,7 @@ struct settings {
 	bool pins; /* false: --cores none */
 	uint32_t n_frames;
 	const char *libvirt; /* URI; NULL: --no-libvirt */
+	bool kernel_tier;
 	bool foreground;
 };
 
@@ -188,6 +192,11 @@ static int parse_option(struct settings *settings, int option, const char *value
 		err = parse_number("frames", value, 1024, 1u << 24, &number, e);
 		if (!err)
 			settings->n_frames = (uint32_t)number;
+		break;
+	case OPTION_KERNEL_TIER:
+		settings->kernel_tier = !strcmp(value, "on");
+		if (!settings->kernel_tier && strcmp(value, "off"))
+			return error_set(e, EINVAL, "--kernel-tier %s: must be on or off", value);
 		break;
 	case OPTION_LOG_LEVEL:
 		if (log_level_parse(value, &level))
@@ -445,7 +454,8 @@ static int start(struct running *running, const struct settings *settings, struc
 	const struct vswitch_options options = {
 		.datapath = {.n_workers = settings->n_workers,
 			     .cores = settings->cores,
-			     .n_frames = settings->n_frames},
+			     .n_frames = settings->n_frames,
+			     .kernel_tier = settings->kernel_tier},
 		.rundir = settings->rundir,
 		.statedir = settings->statedir,
 	};
@@ -527,7 +537,8 @@ static void ignore_signals(void)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {.pins = true, .libvirt = LIBVIRT_URI_DEFAULT};
+	struct settings settings = {
+		.pins = true, .kernel_tier = true, .libvirt = LIBVIRT_URI_DEFAULT};
 	struct daemon daemon = DAEMON_INIT;
 	struct error e = ERROR_INIT;
 	int status;

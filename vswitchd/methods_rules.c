@@ -339,13 +339,32 @@ struct cache_dump {
 	struct ofport_names names;
 	struct strbuf text; /* for one flow at a time */
 	uint64_t now; /* ns */
+	bool only_tier0; /* leave out what is not in tier 0 */
 };
+
+/* Whether the flow is in tier 0, or why not. */
+static void describe_tier0(const struct cache_dump *dump, const struct datapath_flow_info *info,
+			   json_t *object)
+{
+	const char *error = datapath_get_tier0_error(dump->dp);
+	const char *why = tier0_reason_format(info->tier0_reason);
+
+	methods_set(object, "n_tier0", json_integer((json_int_t)info->n_tier0));
+	methods_set(object, "tier0", json_boolean(info->tier0_reason == TIER0_NONE));
+	if (info->tier0_reason == TIER0_OFF && error[0])
+		why = error;
+	if (why[0])
+		methods_set(object, "why_not_tier0", json_string(why));
+}
 
 static void dump_flow(void *aux, const struct datapath_flow_info *info)
 {
 	struct cache_dump *dump = aux;
-	json_t *object = json_object();
+	json_t *object;
 
+	if (dump->only_tier0 && info->tier0_reason != TIER0_NONE)
+		return;
+	object = json_object();
 	methods_set(object, "worker", json_integer(info->worker));
 	format_masked(info->key, info->mask, &dump->names, &dump->text);
 	methods_set(object, "match", take_text(&dump->text));
@@ -360,7 +379,7 @@ static void dump_flow(void *aux, const struct datapath_flow_info *info)
 	if (info->used_ns)
 		methods_set(object, "idle",
 			    json_real((double)(dump->now - MIN(info->used_ns, dump->now)) / 1e9));
-	methods_set(object, "tier0", json_false());
+	describe_tier0(dump, info, object);
 	(void)!json_array_append_new(dump->flows, object);
 }
 
@@ -375,6 +394,10 @@ int method_dump_cache(struct rpc_call *call, struct error *e)
 	if (worker >= datapath_get_n_workers(dp))
 		return error_set(e, EINVAL, "worker %u: there are %u, from 0", worker,
 				 datapath_get_n_workers(dp));
+	if (rpc_get_uint(call, "tier", 0) != 0)
+		return error_set(e, EINVAL, "tier %u: only tier 0 can be asked for by itself",
+				 rpc_get_uint(call, "tier", 0));
+	dump.only_tier0 = rpc_has(call, "tier");
 	datapath_names_init(&dump.names, dp);
 	err = datapath_dump_flows(dp, rpc_has(call, "worker") ? (int)worker : -1, dump_flow, &dump);
 	strbuf_uninit(&dump.text);

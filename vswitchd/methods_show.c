@@ -291,6 +291,7 @@ int method_dump_ports(struct rpc_call *call, struct error *e)
 	methods_set(call->result, "ports", ports);
 	if (!bridge)
 		return -ENOENT;
+	datapath_fold_counters(vs->dp);
 	if (name && strcmp(name, bridge->name) != 0 && !vswitch_lookup_port(bridge, name, e))
 		return -ENOENT;
 	for (size_t i = 0; i < vs->n_ports; i++) {
@@ -350,6 +351,7 @@ int method_drops(struct rpc_call *call, struct error *e)
 	struct port_counters sum;
 
 	(void)e;
+	datapath_fold_counters(vs->dp);
 	for (size_t i = 0; i < vs->n_ports; i++) {
 		struct port *port = vs->ports[i]->port_no
 					    ? datapath_get_port(vs->dp, vs->ports[i]->port_no)
@@ -378,12 +380,34 @@ int method_drops(struct rpc_call *call, struct error *e)
 /* ---- workers and memory -----------------------------------------------------------------------
  */
 
+static json_t *describe_tier0(struct datapath *dp)
+{
+	const char *why = datapath_get_tier0_error(dp);
+	json_t *object = json_object();
+	struct tier0_stats stats;
+
+	datapath_get_tier0_stats(dp, &stats);
+	methods_set(object, "on", json_boolean(stats.is_on));
+	if (!stats.is_on)
+		methods_set(object, "why",
+			    json_string(why[0] ? why : "no port can use it so far"));
+	methods_set(object, "flows", json_integer(stats.n_flows));
+	methods_set(object, "max_flows", json_integer(stats.max_flows));
+	methods_set(object, "leaving", json_integer(stats.n_waiting));
+	methods_set(object, "masks", json_integer(stats.n_masks));
+	methods_set(object, "inserted", counter(stats.n_inserted));
+	methods_set(object, "refused", counter(stats.n_refused));
+	methods_set(object, "bytes", counter(stats.memory));
+	return object;
+}
+
 int method_workers(struct rpc_call *call, struct error *e)
 {
 	struct datapath *dp = call->vswitch->dp;
 	json_t *workers = json_array();
 
 	(void)e;
+	datapath_fold_counters(dp);
 	for (unsigned int i = 0; i < datapath_get_n_workers(dp); i++) {
 		json_t *object = json_object();
 		struct worker_stats stats;
@@ -392,6 +416,7 @@ int method_workers(struct rpc_call *call, struct error *e)
 		methods_set(object, "worker", json_integer(i));
 		methods_set(object, "core", json_integer(stats.core));
 		methods_set(object, "rx_packets", counter(stats.rx_packets));
+		methods_set(object, "hits_tier0", counter(stats.hits_tier0));
 		methods_set(object, "hits_signature", counter(stats.hits_signature));
 		methods_set(object, "hits_megaflow", counter(stats.hits_megaflow));
 		methods_set(object, "misses", counter(stats.misses));
@@ -405,6 +430,7 @@ int method_workers(struct rpc_call *call, struct error *e)
 		(void)!json_array_append_new(workers, object);
 	}
 	methods_set(call->result, "workers", workers);
+	methods_set(call->result, "tier0", describe_tier0(dp));
 	methods_set(call->result, "uptime_ns", counter(clock_now() - call->vswitch->started_ns));
 	return 0;
 }
