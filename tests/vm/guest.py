@@ -12,6 +12,7 @@ The guest's console is a file, shown when the guest does not do what it shall.
 """
 
 import base64
+import shlex
 import socket
 import time
 
@@ -19,7 +20,7 @@ from world import GUEST_IMAGE, ROOT, Failure, check, wait_for
 
 # without interrupts by message: QEMU 7.2 in software emulation crashes when the driver of a vhost-user
 # device asks for them
-CMDLINE = "console=ttyS0 quiet panic=-1 pci=nomsi mitigations=off random.trust_cpu=on"
+CMDLINE = "console=ttyS0 quiet pci=nomsi mitigations=off random.trust_cpu=on"
 
 DOMAIN = """<domain type='qemu'>
  <name>{name}</name>
@@ -33,7 +34,7 @@ DOMAIN = """<domain type='qemu'>
   <cmdline>{cmdline}</cmdline>
  </os>
  <features><acpi/></features>
- <on_poweroff>destroy</on_poweroff><on_reboot>destroy</on_reboot><on_crash>destroy</on_crash>
+ <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
  {metadata}
  <devices>
   <serial type='file'><source path='{console}'/><target port='0'/></serial>
@@ -46,9 +47,9 @@ DOMAIN = """<domain type='qemu'>
 
 NIC = """<interface type='vhostuser'>
  <mac address='{mac}'/>
- <source type='unix' path='{path}' mode='{mode}'/>
+ <source type='unix' path='{path}' mode='{mode}'>{reconnect}</source>
  <model type='virtio'/>
- <driver{driver}/>
+ <driver{driver}
  {mtu}
 </interface>
 """
@@ -79,6 +80,8 @@ class Job:
 class Guest:
     """See the top of this file. memory in MiB; after a migration, set .host."""
 
+    folder = "/tmp"  # for files
+
     def __init__(self, host, name, cpus=1, memory=128, machine="pc"):
         self.host = host
         self.name = name
@@ -97,8 +100,11 @@ class Guest:
     # ---- the domain
 
     def add_nic(self, path, mac, mode="client", queues=1, mtu=None):
-        driver = f" queues='{queues}'" if queues > 1 else ""
+        driver = f" queues='{queues}'/>" if queues > 1 else "/>"
+        # a card that connects looks for a switch that was restarted each second
+        reconnect = "<reconnect enabled='yes' timeout='1'/>" if mode == "client" else ""
         self.nics.append(NIC.format(path=path, mac=mac, mode=mode, driver=driver,
+                                    reconnect=reconnect,
                                     mtu=f"<mtu size='{mtu}'/>" if mtu else ""))
 
     def xml(self):
@@ -227,7 +233,8 @@ class Guest:
     def background(self, command):
         self.jobs += 1
         job = Job(self, self.jobs)
-        self.run(f"rm -f {job.file}.*; (sh -c 'echo $$ >{job.file}.pid; exec {command}' "
+        script = shlex.quote(f"echo $$ >{job.file}.pid; exec {command}")
+        self.run(f"rm -f {job.file}.*; (sh -c {script} "
                  f">{job.file}.out 2>&1; echo $? >{job.file}.part; "
                  f"mv {job.file}.part {job.file}.status) >/dev/null 2>&1 &")
         return job

@@ -1,9 +1,10 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The guest's first process: brings the system up, then takes orders from the second serial line. An order
-# is a line "NUMBER COMMAND"; the answer is a line "NUMBER STATUS OUTPUT", its output in base64. Orders
-# are carried out one after the other; what takes long, the host orders into the background.
+# The guest's first process: brings the system up, then takes orders from the second serial line, on
+# which it says "ready" until the first one comes, for the host may not be listening yet. An order is a
+# line "NUMBER COMMAND"; the answer is a line "NUMBER STATUS OUTPUT", its output in base64. Orders are
+# carried out one after the other; what takes long, the host orders into the background.
 
 export PATH=/bin:/usr/bin:/sbin:/usr/sbin
 /bin/busybox mkdir -p /usr/sbin /sbin
@@ -25,8 +26,12 @@ ip link set lo up
 
 exec <>/dev/ttyS1 >&0
 stty raw -echo 115200
-echo "ready"
+while [ ! -e /tmp/ordered ]; do
+	echo "ready"
+	sleep 0.2
+done &
 while IFS= read -r order; do
+	: >/tmp/ordered
 	number=${order%% *}
 	output=$(eval "${order#* }" 2>&1 </dev/null)
 	status=$?

@@ -28,6 +28,7 @@ import subprocess
 import sys
 import time
 import traceback
+import uuid
 
 BUILD = os.environ.get("top_builddir", os.getcwd())
 SOURCE = os.environ.get("top_srcdir", os.path.dirname(os.path.dirname(os.path.dirname(
@@ -231,7 +232,8 @@ class World:
                 host.stop_switch()
 
     def show_logs(self):
-        for daemon in self.daemons:
+        # one that was started again goes on in the same file
+        for daemon in {daemon.log: daemon for daemon in self.daemons}.values():
             print(f"--- {daemon.name}, {'running' if daemon.alive() else daemon.child.returncode}")
             print(daemon.tail())
 
@@ -283,8 +285,8 @@ class Host:
     # ---- libvirt
 
     def start_libvirt(self):
-        uuid = f"00000000-0000-4000-8000-{len(self.world.hosts):012d}"
-        self._write("/etc/libvirt/libvirtd.conf", f'host_uuid = "{uuid}"\nlog_level = 3\n'
+        # libvirt migrates between machines alone, which it knows by this
+        self._write("/etc/libvirt/libvirtd.conf", f'host_uuid = "{uuid.uuid4()}"\nlog_level = 3\n'
                     'auth_unix_rw = "none"\nunix_sock_group = "root"\n')
         self._write("/etc/libvirt/virtlogd.conf", "")
         self._write("/etc/libvirt/qemu.conf", 'user = "root"\ngroup = "root"\n'
