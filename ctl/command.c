@@ -14,6 +14,7 @@ const char *const command_group_titles[] = {
 	[COMMAND_GROUP_BRIDGES] = "Bridges",
 	[COMMAND_GROUP_PORTS] = "Ports",
 	[COMMAND_GROUP_CONTAINERS] = "Containers",
+	[COMMAND_GROUP_VMS] = "Virtual machines",
 	[COMMAND_GROUP_RULES] = "Rules",
 	[COMMAND_GROUP_MACS] = "MAC table",
 	[COMMAND_GROUP_INSIGHT] = "What goes on",

@@ -50,6 +50,7 @@ enum command_completion {
 	COMMAND_COMPLETE_PORT, /* of the bridge in the first argument */
 	COMMAND_COMPLETE_LINK, /* network devices */
 	COMMAND_COMPLETE_NETNS, /* named network namespaces */
+	COMMAND_COMPLETE_DOMAIN, /* libvirt's domains */
 	COMMAND_COMPLETE_FILE,
 	COMMAND_COMPLETE_PORT_OPTION, /* type=TYPE, and the options of that type */
 	COMMAND_COMPLETE_KEY, /* the names in `keys` */
@@ -81,6 +82,7 @@ enum command_group {
 	COMMAND_GROUP_BRIDGES,
 	COMMAND_GROUP_PORTS,
 	COMMAND_GROUP_CONTAINERS,
+	COMMAND_GROUP_VMS,
 	COMMAND_GROUP_RULES,
 	COMMAND_GROUP_MACS,
 	COMMAND_GROUP_INSIGHT,

@@ -12,6 +12,7 @@
 #define ARG_BRIDGE ARG_WORD("BR", "bridge", BRIDGE)
 #define ARG_PORT ARG_WORD("PORT", "port", PORT)
 #define ARG_CONTAINER ARG_WORD("NETNS|PID", "container", NETNS)
+#define ARG_DOMAIN ARG_WORD("DOMAIN", "domain", DOMAIN)
 #define ARG_MAC ARG_WORD("MAC", "mac", NOTHING)
 #define ARG_RULE {.meta = "RULE", .param = "rule", .kind = COMMAND_ARG_TEXT}
 #define ARG_MATCH {.meta = "MATCH", .param = "match", .kind = COMMAND_ARG_TEXT, .optional = true}
@@ -120,6 +121,26 @@ const struct command command_table[] = {
 	 .args = {ARG_BRIDGE, ARG_CONTAINER},
 	 .options = {IF_EXISTS},
 	 .help = "take the interface away again"},
+
+	{.name = "attach-vm",
+	 .group = COMMAND_GROUP_VMS,
+	 .args = {ARG_BRIDGE,
+		  ARG_DOMAIN,
+		  {"KEY=VALUE ...", "options", COMMAND_ARG_PAIRS, true, COMMAND_COMPLETE_KEY,
+		   "queues mac ofport_request", "tag trunks mtu features"}},
+	 .help = "plug an interface on the bridge into a virtual machine of libvirt, running or "
+		 "not; queues=N [1], mac=MAC, and options of ports such as tag=VLAN",
+	 .print = print_attach_vm},
+	{.name = "detach-vm",
+	 .group = COMMAND_GROUP_VMS,
+	 .args = {ARG_BRIDGE, ARG_DOMAIN},
+	 .options = {IF_EXISTS},
+	 .help = "unplug that interface again",
+	 .print = print_detach_vm},
+	{.name = "list-vms",
+	 .group = COMMAND_GROUP_VMS,
+	 .help = "list libvirt's virtual machines with their vhost-user interfaces and ports",
+	 .print = print_list_vms},
 
 	{.name = "add-flow",
 	 .group = COMMAND_GROUP_RULES,

@@ -152,6 +152,9 @@ static void offer_arg(const struct completion *completion, const struct command_
 	case COMMAND_COMPLETE_LINK:
 		offer_entries(completion, "/sys/class/net");
 		break;
+	case COMMAND_COMPLETE_DOMAIN:
+		offer_strings(completion, "list-vms", NULL, "domains");
+		break;
 	case COMMAND_COMPLETE_NETNS:
 		offer_entries(completion, "/run/netns");
 		break;

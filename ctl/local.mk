@@ -13,6 +13,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/print_config.c \
 	ctl/print_counters.c \
 	ctl/print_rules.c \
+	ctl/print_vm.c \
 	ctl/protocol.c \
 	ctl/protocol.h \
 	ctl/run.c \

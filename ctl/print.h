@@ -28,6 +28,11 @@ void print_export(FILE *out, const json_t *result);
 void print_apply(FILE *out, const json_t *result);
 void print_version(FILE *out, const json_t *result);
 
+/* ---- print_vm.c ---- */
+void print_attach_vm(FILE *out, const json_t *result);
+void print_detach_vm(FILE *out, const json_t *result);
+void print_list_vms(FILE *out, const json_t *result);
+
 /* ---- print_rules.c ---- */
 void print_dump_flows(FILE *out, const json_t *result);
 void print_diff_flows(FILE *out, const json_t *result);

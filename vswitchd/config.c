@@ -357,6 +357,20 @@ void config_remove_port(struct config_bridge *bridge, const char *name)
 	bridge->n_ports--;
 }
 
+void config_forget_port(struct config_bridge *bridge, const char *name)
+{
+	size_t i = 0;
+
+	while (i < bridge->n_macs) {
+		const struct config_mac mac = bridge->macs[i];
+
+		if (strcmp(mac.port, name) != 0 ||
+		    config_remove_mac(bridge, mac.address, mac.vlan))
+			i++;
+	}
+	config_remove_port(bridge, name);
+}
+
 /* ---- MACs and rules ---------------------------------------------------------------------------
  */
 
@@ -454,10 +468,10 @@ void config_clear_rules(struct config_bridge *bridge)
 /* ---- whole values -----------------------------------------------------------------------------
  */
 
-static int clone_port(struct config *to, struct config_bridge *bridge,
-		      const struct config_port *from)
+int config_copy_port(struct config *config, struct config_bridge *bridge,
+		     const struct config_port *from)
 {
-	struct config_port *port = config_add_port(to, bridge, from->name, from->type, NULL);
+	struct config_port *port = config_add_port(config, bridge, from->name, from->type, NULL);
 
 	if (!port)
 		return -ENOMEM;
@@ -488,7 +502,7 @@ int config_clone(struct config *to, const struct config *from)
 
 		err = bridge ? config_options_clone(&bridge->options, &old->options) : -ENOMEM;
 		for (size_t j = 0; j < old->n_ports && !err; j++)
-			err = clone_port(to, bridge, &old->ports[j]);
+			err = config_copy_port(to, bridge, &old->ports[j]);
 		for (size_t j = 0; j < old->n_macs && !err; j++)
 			err = config_set_mac(bridge, old->macs[j].address, old->macs[j].vlan,
 					     old->macs[j].port);

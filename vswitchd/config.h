@@ -133,6 +133,11 @@ struct config_port *config_lookup_port(const struct config *config,
 struct config_port *config_add_port(struct config *config, struct config_bridge *bridge,
 				    const char *name, const char *type, struct error *e);
 void config_remove_port(struct config_bridge *bridge, const char *name);
+/* The same, with the static addresses that name it. */
+void config_forget_port(struct config_bridge *bridge, const char *name);
+/* Adds a copy of another config's port, whose name must be new here. Returns 0 or -ENOMEM. */
+int config_copy_port(struct config *config, struct config_bridge *bridge,
+		     const struct config_port *from) WARN_UNUSED;
 
 /* Sets an option, `value` NULL removes it. Returns 0 or -ENOMEM. */
 int config_options_set(struct config_options *options, const char *key,

@@ -44,6 +44,7 @@ void libvirt_domain_destroy(struct libvirt_domain *domain)
 	free(domain->hints);
 	free(domain->name);
 	free(domain->type);
+	free(domain->group);
 	free(domain->problem);
 	free(domain);
 }

@@ -92,6 +92,7 @@ struct libvirt_domain {
 	struct libvirt_hint *hints; /* owned */
 	size_t n_hints;
 	uint32_t uid, gid; /* that QEMU runs as; UINT32_MAX: not known */
+	char *group; /* name of that gid; owned; NULL: not known */
 	char *problem; /* what its XML could not be read for; owned; NULL: nothing */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vswitchd/libvirt_plan.h"
 
+#include "datapath/port.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -269,6 +271,16 @@ static int set_number(struct config_options *options, const char *key, uint32_t 
 	return config_options_set(options, key, number == initial ? NULL : text);
 }
 
+int libvirt_set_group(const struct libvirt_domain *domain, struct config_options *options)
+{
+	const char *mode = config_options_get(options, "mode");
+
+	if (!domain->group || strcmp(domain->group, PORT_GUESTS_GROUP) == 0 || domain->gid == 0 ||
+	    (mode && strcmp(mode, "client") == 0))
+		return 0;
+	return config_options_set(options, "group", domain->group);
+}
+
 /* Writes the options that follow from the interface. */
 static int set_options(const struct libvirt_plan *plan, const struct libvirt_wanted *wanted,
 		       struct config_options *options)
@@ -449,21 +461,6 @@ bool libvirt_plan_asks(const struct libvirt_plan *plan, const char *port)
 	return false;
 }
 
-/* Takes the port out, with the static addresses that name it. */
-static void remove_port(struct config_bridge *bridge, const char *port)
-{
-	size_t i = 0;
-
-	while (i < bridge->n_macs) {
-		const struct config_mac mac = bridge->macs[i];
-
-		if (strcmp(mac.port, port) != 0 ||
-		    config_remove_mac(bridge, mac.address, mac.vlan))
-			i++;
-	}
-	config_remove_port(bridge, port);
-}
-
 int libvirt_plan_edit(const struct libvirt_plan *plan, const struct libvirt_action *action,
 		      struct config *config, struct error *e)
 {
@@ -474,14 +471,16 @@ int libvirt_plan_edit(const struct libvirt_plan *plan, const struct libvirt_acti
 	if (!bridge)
 		return error_set(e, ENOENT, "bridge %s is gone", action->bridge);
 	if (action->type == LIBVIRT_REMOVE_PORT) {
-		remove_port(bridge, action->port);
+		config_forget_port(bridge, action->port);
 		return 0;
 	}
 	if (action->type == LIBVIRT_ADD_PORT)
 		port = config_add_port(config, bridge, action->port, LIBVIRT_PORT_TYPE, e);
 	if (!port)
 		return -EINVAL;
-	if (set_options(plan, action->wanted, &port->options))
+	if (set_options(plan, action->wanted, &port->options) ||
+	    (action->type == LIBVIRT_ADD_PORT &&
+	     libvirt_set_group(action->wanted->domain, &port->options)))
 		return error_set(e, ENOMEM, "out of memory");
 	return 0;
 }

@@ -106,6 +106,11 @@ int libvirt_plan_edit(const struct libvirt_plan *plan, const struct libvirt_acti
 bool libvirt_get_path(const char *rundir, const struct config_bridge *bridge,
 		      const struct config_port *port, char path[108]);
 
+/* Gives the socket of a new port that listens to the group that the domain's QEMU runs as, where
+ * that is known. Returns 0 or -ENOMEM. */
+int libvirt_set_group(const struct libvirt_domain *domain,
+		      struct config_options *options) WARN_UNUSED;
+
 /* Is it one of the labels? */
 bool libvirt_label_is_known(const char *key);
 /* Does the port follow a domain? */

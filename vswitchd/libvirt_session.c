@@ -2,12 +2,16 @@
 /* The half of libvirt's thread that runs in it: the connection, its events, the jobs. */
 #include "vswitchd/libvirt_thread_priv.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "vswitchd/libvirt_xml.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,17 +21,21 @@
 /* The connection, as the thread has it. */
 struct session {
 	struct libvirt_thread *thread;
+	pthread_t loop; /* runs libvirt's events, and its keep-alive */
 	virConnectPtr conn; /* NULL: not connected */
-	int timer; /* of libvirt's loop: the next attempt, or the next look at all domains */
-	bool is_due; /* the timer went off */
-	bool is_closed; /* libvirtd closed the connection, or does not answer */
+	uint64_t due_ns; /* clock_now() of the next attempt, or the next look at all domains */
 	bool was_told; /* that there is no connection */
 	unsigned int retry_s; /* pause ahead of the next attempt */
 	int callbacks[ALL_CALLBACKS]; /* registered for events; -1: not supported */
-	char dirty[DIRTY_MAX][LIBVIRT_UUID_SIZE]; /* domains that changed */
-	size_t n_dirty;
-	bool all_dirty;
 	uint32_t uid, gid; /* that QEMU runs as; UINT32_MAX: not known */
+	char group[64]; /* name of gid; "": not known */
+	/* what events leave behind */
+	struct mutex lock;
+	bool stops GUARDED; /* the loop is to end; lock */
+	bool is_closed GUARDED; /* libvirtd closed the connection, or does not answer; lock */
+	char dirty[DIRTY_MAX][LIBVIRT_UUID_SIZE] GUARDED; /* domains that changed; lock */
+	size_t n_dirty GUARDED; /* lock */
+	bool all_dirty GUARDED; /* lock */
 };
 
 /* ---- errors -----------------------------------------------------------------------------------
@@ -61,23 +69,13 @@ static int fail(struct error *e)
 	}
 }
 
-/* ---- events: libvirt calls these from its loop ------------------------------------------------
+/* ---- events: libvirt calls these from the loop's thread ---------------------------------------
  */
 
-static void on_wake(int watch, int fd, int events, void *aux)
+static void on_stop(int timer, void *aux)
 {
-	(void)watch;
-	(void)events;
-	(void)aux;
-	libvirt_drain(fd);
-}
-
-static void on_timer(int timer, void *aux)
-{
-	struct session *s = aux;
-
-	virEventUpdateTimeout(timer, -1);
-	s->is_due = true;
+	(void)timer;
+	(void)aux; /* it has woken the loop, which looks */
 }
 
 static void on_close(virConnectPtr conn, int reason, void *aux)
@@ -86,23 +84,28 @@ static void on_close(virConnectPtr conn, int reason, void *aux)
 
 	(void)conn;
 	(void)reason;
+	mutex_lock(&s->lock);
 	s->is_closed = true;
+	mutex_unlock(&s->lock);
+	libvirt_wake(s->thread);
 }
 
 static void mark(struct session *s, virDomainPtr dom)
 {
 	char uuid[LIBVIRT_UUID_SIZE];
+	bool known = false;
 
-	if (s->all_dirty || virDomainGetUUIDString(dom, uuid) < 0)
+	if (virDomainGetUUIDString(dom, uuid) < 0)
 		return;
-	for (size_t i = 0; i < s->n_dirty; i++) {
-		if (strcmp(s->dirty[i], uuid) == 0)
-			return;
-	}
-	if (s->n_dirty == DIRTY_MAX)
+	mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->n_dirty && !known; i++)
+		known = strcmp(s->dirty[i], uuid) == 0;
+	if (!known && s->n_dirty == DIRTY_MAX)
 		s->all_dirty = true;
-	else
+	else if (!known)
 		memcpy(s->dirty[s->n_dirty++], uuid, sizeof(uuid));
+	mutex_unlock(&s->lock);
+	libvirt_wake(s->thread);
 }
 
 static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *aux)
@@ -164,6 +167,7 @@ static struct libvirt_domain *describe(const struct session *s, virDomainPtr dom
 	}
 	domain->uid = s->uid;
 	domain->gid = s->gid;
+	domain->group = s->group[0] ? strdup(s->group) : NULL;
 	domain->is_running = virDomainIsActive(dom) == 1;
 	domain->is_persistent = virDomainIsPersistent(dom) == 1;
 	if (virDomainGetState(dom, &state, &reason, 0) == 0)
@@ -270,8 +274,6 @@ static void refresh_all(struct session *s)
 	int n = virConnectListAllDomains(s->conn, &doms, 0);
 	struct libvirt_message *message;
 
-	s->all_dirty = false;
-	s->n_dirty = 0;
 	if (n < 0)
 		return;
 	message = describe_all(s, doms, n);
@@ -285,35 +287,18 @@ static void refresh_all(struct session *s)
 /* ---- jobs -------------------------------------------------------------------------------------
  */
 
-/* Where a device is to be changed: in what there is of the domain. */
-static unsigned int choose_flags(virDomainPtr dom)
+/* Where `is_there` says that the interface is, of what there is of the domain. */
+static unsigned int choose_flags(const struct libvirt_domain *domain, const char *mac,
+				 bool is_there)
 {
+	const struct libvirt_nic *nic = libvirt_domain_lookup_nic(domain, mac);
 	unsigned int flags = 0;
 
-	if (virDomainIsActive(dom) == 1)
+	if (domain->is_running && (nic && nic->in[LIBVIRT_LIVE]) == is_there)
 		flags |= VIR_DOMAIN_AFFECT_LIVE;
-	if (virDomainIsPersistent(dom) == 1)
+	if (domain->is_persistent && (nic && nic->in[LIBVIRT_CONFIG]) == is_there)
 		flags |= VIR_DOMAIN_AFFECT_CONFIG;
 	return flags;
-}
-
-/*
- * Unplugs from each of the two descriptions that has the device: one that was unplugged by hand
- * from the other is no failure.
- */
-static int detach(virDomainPtr dom, const struct libvirt_domain *before, const char *xml,
-		  const char *mac, struct error *e)
-{
-	const struct libvirt_nic *nic = libvirt_domain_lookup_nic(before, mac);
-	unsigned int flags = 0;
-
-	if (nic && nic->in[LIBVIRT_LIVE])
-		flags |= VIR_DOMAIN_AFFECT_LIVE;
-	if (nic && nic->in[LIBVIRT_CONFIG])
-		flags |= VIR_DOMAIN_AFFECT_CONFIG;
-	if (flags && virDomainDetachDeviceFlags(dom, xml, flags) < 0)
-		return fail(e);
-	return 0;
 }
 
 /* The MAC address in the XML of a job, which libvirt_nic_format() wrote. */
@@ -327,42 +312,59 @@ static void find_mac(const char *xml, char mac[LIBVIRT_MAC_SIZE])
 		strncat(mac, at + strlen(start), LIBVIRT_MAC_SIZE - 1);
 }
 
-static int run_detach(struct session *s, struct libvirt_job *job, virDomainPtr dom)
+/*
+ * Plugs the interface in where it is missing, or out where it is: what a person has done to one of
+ * the two descriptions by hand is no failure.
+ */
+static int change_device(struct session *s, struct libvirt_job *job, virDomainPtr dom)
 {
+	bool attaches = job->type == LIBVIRT_JOB_ATTACH;
 	struct libvirt_domain *before;
 	char mac[LIBVIRT_MAC_SIZE];
+	unsigned int flags;
 	int err;
 
 	before = describe(s, dom, &err, &job->error);
 	if (!before)
 		return err;
 	find_mac(job->xml, mac);
-	err = detach(dom, before, job->xml, mac, &job->error);
+	flags = choose_flags(before, mac, !attaches);
+	if (flags && (attaches ? virDomainAttachDeviceFlags(dom, job->xml, flags)
+			       : virDomainDetachDeviceFlags(dom, job->xml, flags)) < 0)
+		err = fail(&job->error);
 	libvirt_domain_destroy(before);
 	return err;
 }
 
-static void run_job(struct session *s, struct libvirt_job *job)
+/* The domain of that name, or with that UUID. NULL with the job's error set. */
+static virDomainPtr find_domain(struct session *s, struct libvirt_job *job)
 {
 	virDomainPtr dom = virDomainLookupByName(s->conn, job->domain);
+
+	if (dom)
+		return dom;
+	job->err = fail(&job->error);
+	if (job->err == -ENOENT && strlen(job->domain) == LIBVIRT_UUID_SIZE - 1)
+		dom = virDomainLookupByUUIDString(s->conn, job->domain);
+	if (!dom && job->err == -ENOENT)
+		error_set(&job->error, ENOENT, "there is no domain '%.60s'", job->domain);
+	else if (!dom && virConnectIsAlive(s->conn) != 1)
+		job->err = error_set(&job->error, ENOTCONN, "libvirtd does not answer");
+	else if (dom)
+		job->err = 0;
+	return dom;
+}
+
+static void run_job(struct session *s, struct libvirt_job *job)
+{
+	virDomainPtr dom = find_domain(s, job);
 	struct error ignored = ERROR_INIT;
 	int err;
 
 	if (!dom)
-		dom = virDomainLookupByUUIDString(s->conn, job->domain);
-	if (!dom) {
-		job->err = fail(&job->error);
-		/* what is no UUID is no domain's either */
-		if (virConnectIsAlive(s->conn) == 1)
-			job->err = error_set(&job->error, ENOENT, "there is no domain '%.60s'",
-					     job->domain);
 		return;
-	}
-	if (job->type == LIBVIRT_JOB_ATTACH &&
-	    virDomainAttachDeviceFlags(dom, job->xml, choose_flags(dom)) < 0)
-		job->err = fail(&job->error);
-	else if (job->type == LIBVIRT_JOB_DETACH)
-		job->err = run_detach(s, job, dom);
+	if (job->type != LIBVIRT_JOB_GET)
+		job->err = change_device(s, job, dom);
 	job->result = describe(s, dom, &err, job->err ? &ignored : &job->error);
 	if (!job->err && err)
 		job->err = err;
@@ -405,8 +407,16 @@ static void tell_disconnected(struct session *s, const char *why)
 
 static void set_timer(struct session *s, unsigned int seconds)
 {
-	s->is_due = false;
-	virEventUpdateTimeout(s->timer, (int)seconds * 1000);
+	s->due_ns = clock_now() + seconds * CLOCK_NS_PER_S;
+}
+
+/* Forgets what events have left behind. */
+static void clear_events(struct session *s)
+{
+	mutex_lock(&s->lock);
+	s->is_closed = s->all_dirty = false;
+	s->n_dirty = 0;
+	mutex_unlock(&s->lock);
 }
 
 static void wait_longer(struct session *s)
@@ -437,11 +447,15 @@ static void register_events(struct session *s)
 
 static void learn_user(struct session *s)
 {
-	char *xml = virConnectGetCapabilities(s->conn);
+	char *xml = virConnectGetCapabilities(s->conn), buf[4096];
+	struct group group, *found = NULL;
 
 	s->uid = s->gid = UINT32_MAX;
-	if (xml && !libvirt_xml_parse_user(xml, &s->uid, &s->gid))
+	s->group[0] = '\0';
+	if (!xml || !libvirt_xml_parse_user(xml, &s->uid, &s->gid))
 		log_debug("libvirt: its capabilities do not say whom QEMU runs as");
+	else if (getgrgid_r(s->gid, &group, buf, sizeof(buf), &found) == 0 && found)
+		snprintf(s->group, sizeof(s->group), "%s", found->gr_name);
 	free(xml);
 }
 
@@ -449,7 +463,7 @@ static void connect_session(struct session *s)
 {
 	struct error e = ERROR_INIT;
 
-	s->is_closed = false;
+	clear_events(s);
 	s->conn = virConnectOpen(s->thread->uri);
 	if (!s->conn) {
 		(void)fail(&e);
@@ -461,12 +475,13 @@ static void connect_session(struct session *s)
 	}
 	s->retry_s = 1;
 	s->was_told = false;
-	(void)virConnectSetKeepAlive(s->conn, LIBVIRT_KEEPALIVE_S, 3);
+	if (virConnectSetKeepAlive(s->conn, LIBVIRT_KEEPALIVE_S, 3) != 0)
+		log_debug("libvirt: this connection has no keep-alive messages");
 	(void)virConnectRegisterCloseCallback(s->conn, on_close, s, NULL);
 	register_events(s);
 	learn_user(s);
 	tell_connected(s);
-	s->all_dirty = true;
+	refresh_all(s);
 	set_timer(s, LIBVIRT_POLL_S);
 }
 
@@ -480,59 +495,140 @@ static void disconnect(struct session *s)
 	(void)virConnectUnregisterCloseCallback(s->conn, on_close);
 	virConnectClose(s->conn);
 	s->conn = NULL;
-	s->n_dirty = 0;
-	s->all_dirty = false;
 }
 
-/* What a turn of the loop has left to do. */
+/* Is the connection gone? */
+static bool is_lost(struct session *s)
+{
+	bool closed;
+
+	mutex_lock(&s->lock);
+	closed = s->is_closed;
+	mutex_unlock(&s->lock);
+	return s->conn && (closed || virConnectIsAlive(s->conn) != 1);
+}
+
+/* Takes one of the domains that changed. Returns false if there is none; *all: there are many. */
+static bool take_dirty(struct session *s, char uuid[LIBVIRT_UUID_SIZE], bool *all)
+{
+	bool taken;
+
+	mutex_lock(&s->lock);
+	*all = s->all_dirty;
+	taken = s->n_dirty > 0;
+	if (*all)
+		s->n_dirty = 0;
+	else if (taken)
+		memcpy(uuid, s->dirty[--s->n_dirty], LIBVIRT_UUID_SIZE);
+	s->all_dirty = false;
+	mutex_unlock(&s->lock);
+	return taken;
+}
+
+/* Tells of what changed. */
+static void refresh_dirty(struct session *s)
+{
+	char uuid[LIBVIRT_UUID_SIZE];
+	bool all;
+
+	while (take_dirty(s, uuid, &all)) {
+		if (all)
+			refresh_all(s);
+		else
+			refresh(s, uuid);
+	}
+}
+
+/* One turn: whatever is to be done now. */
 static void work(struct session *s)
 {
-	if (s->conn && (s->is_closed || virConnectIsAlive(s->conn) != 1)) {
+	if (is_lost(s)) {
 		disconnect(s);
 		tell_disconnected(s, "libvirtd closed the connection or does not answer");
 		s->was_told = true;
 		wait_longer(s);
 	}
-	if (!s->conn && s->is_due)
+	if (!s->conn && clock_now() >= s->due_ns)
 		connect_session(s);
 	run_jobs(s);
 	if (!s->conn)
 		return;
-	if (s->is_due) {
-		s->all_dirty = true;
+	if (clock_now() >= s->due_ns) {
+		refresh_all(s);
 		set_timer(s, LIBVIRT_POLL_S);
 	}
-	if (s->all_dirty)
-		refresh_all(s);
-	while (s->n_dirty > 0)
-		refresh(s, s->dirty[--s->n_dirty]);
+	refresh_dirty(s);
+}
+
+/* Until there is a job, an event, or something due. */
+static void wait_for_work(const struct session *s)
+{
+	uint64_t now = clock_now();
+	struct pollfd fd = {.fd = s->thread->in_fd, .events = POLLIN};
+	uint64_t ms = s->due_ns > now ? (s->due_ns - now) / CLOCK_NS_PER_MS + 1 : 0;
+
+	if (poll(&fd, 1, (int)ms) > 0)
+		libvirt_drain(fd.fd);
+}
+
+/* ---- the two threads --------------------------------------------------------------------------
+ */
+
+/*
+ * libvirt's event loop has a thread to itself: a call that waits for libvirtd would hold up the
+ * timer that finds out that libvirtd does not answer.
+ */
+static void *loop_main(void *arg)
+{
+	struct session *s = arg;
+	bool stops = false;
+
+	pthread_setname_np(pthread_self(), "libvirt-events");
+	while (!stops) {
+		if (virEventRunDefaultImpl() < 0)
+			log_error_limited("libvirt: its event loop fails");
+		mutex_lock(&s->lock);
+		stops = s->stops;
+		mutex_unlock(&s->lock);
+	}
+	return NULL;
+}
+
+static void stop_loop(struct session *s)
+{
+	int timer;
+
+	mutex_lock(&s->lock);
+	s->stops = true;
+	mutex_unlock(&s->lock);
+	timer = virEventAddTimeout(0, on_stop, s, NULL);
+	pthread_join(s->loop, NULL);
+	virEventRemoveTimeout(timer);
 }
 
 void *libvirt_thread_main(void *arg)
 {
 	struct session s = {.thread = arg, .retry_s = 1, .uid = UINT32_MAX, .gid = UINT32_MAX};
-	struct libvirt_thread *thread = arg;
-	int watch;
 
 	for (int i = 0; i < ALL_CALLBACKS; i++)
 		s.callbacks[i] = -1;
 	pthread_setname_np(pthread_self(), "libvirt");
+	mutex_init(&s.lock);
 	libvirt_xml_init();
 	virSetErrorFunc(NULL, ignore_error);
-	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
+	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0 ||
+	    pthread_create(&s.loop, NULL, loop_main, &s)) {
 		tell_disconnected(&s, "the library cannot be set up");
-		return NULL;
+		goto out;
 	}
-	watch = virEventAddHandle(thread->in_fd, VIR_EVENT_HANDLE_READABLE, on_wake, &s, NULL);
-	s.timer = virEventAddTimeout(0, on_timer, &s, NULL);
-	while (!libvirt_is_stopping(thread)) {
-		if (virEventRunDefaultImpl() < 0)
-			log_error_limited("libvirt: its event loop fails");
+	while (!libvirt_is_stopping(s.thread)) {
 		work(&s);
+		wait_for_work(&s);
 	}
 	if (s.conn)
 		disconnect(&s);
-	virEventRemoveTimeout(s.timer);
-	virEventRemoveHandle(watch);
+	stop_loop(&s);
+out:
+	mutex_uninit(&s.lock);
 	return NULL;
 }

@@ -57,6 +57,11 @@ static void wake(int fd)
 	(void)!write(fd, &one, sizeof(one));
 }
 
+void libvirt_wake(struct libvirt_thread *thread)
+{
+	wake(thread->in_fd);
+}
+
 void libvirt_drain(int fd)
 {
 	uint64_t count;

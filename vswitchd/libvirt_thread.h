@@ -8,8 +8,8 @@
  *
  * Calls of libvirt block: for the time that a VM takes to let go of a device, and for good when
  * libvirtd is stopped or hangs while a connection is made. So all of them are made in one thread of
- * their own, which runs libvirt's event loop, and nothing but messages goes between it and the
- * control thread:
+ * their own (with a second one for libvirt's event loop, which notices that libvirtd does not
+ * answer), and nothing but messages goes between it and the control thread:
  *
  *	control thread  --jobs-->      libvirt thread  --RPC-->     libvirtd
  *	                <--messages--                  <--events--
@@ -45,8 +45,10 @@ struct libvirt_thread;
 
 enum libvirt_job_type {
 	LIBVIRT_JOB_GET, /* describe the domain */
-	LIBVIRT_JOB_ATTACH, /* plug `xml` in, into the running machine and the next start */
-	LIBVIRT_JOB_DETACH, /* unplug `xml`, likewise */
+	/* plug `xml`, which libvirt_nic_format() wrote, into the running machine and the next
+	 * start, where its MAC address is missing */
+	LIBVIRT_JOB_ATTACH,
+	LIBVIRT_JOB_DETACH, /* unplug it, where it is */
 };
 
 /* Something to be done in the thread. */

@@ -28,7 +28,7 @@ struct libvirt_thread {
 	char *uri; /* owned */
 	libvirt_thread_cb *cb;
 	void *aux; /* for cb */
-	int in_fd; /* eventfd: jobs, or time to stop */
+	int in_fd; /* eventfd: jobs, events, or time to stop */
 	int out_fd; /* eventfd: messages, or finished jobs */
 	struct mutex lock;
 	struct libvirt_jobs jobs GUARDED; /* to be done; lock */
@@ -50,6 +50,8 @@ struct libvirt_job *libvirt_take_job(struct libvirt_thread *thread);
 /* Hands it back. */
 void libvirt_finish(struct libvirt_thread *thread, struct libvirt_job *job);
 bool libvirt_is_stopping(struct libvirt_thread *thread);
+/* Lets the thread look for work. */
+void libvirt_wake(struct libvirt_thread *thread);
 /* Empties an eventfd. */
 void libvirt_drain(int fd);
 

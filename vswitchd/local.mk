@@ -27,6 +27,7 @@ vswitchd_libvswitchd_a_SOURCES = \
 	vswitchd/methods_config.c \
 	vswitchd/methods_rules.c \
 	vswitchd/methods_show.c \
+	vswitchd/methods_vm.c \
 	vswitchd/netns.c \
 	vswitchd/netns.h \
 	vswitchd/process.c \

@@ -7,8 +7,9 @@
  * ============================
  *
  * The table of methods (rpc.h) and their functions: methods_config.c holds those that change the
- * configuration, methods_rules.c those about rules, MAC tables and cached flows, methods_show.c
- * those that tell about ports, drops, workers and the daemon.
+ * configuration, methods_rules.c those about rules, MAC tables and cached flows, methods_vm.c
+ * those that need libvirt, methods_show.c those that tell about ports, drops, workers and the
+ * daemon.
  *
  * A method that says how things shall be has two halves: an edit, which changes a config value and
  * nothing else, and vswitch_change(), which makes it so. `apply` runs the edits of a whole script
@@ -32,6 +33,10 @@ static inline void methods_set(json_t *object, const char *name, json_t *value)
 struct config_bridge *methods_get_bridge(const struct rpc_call *call, struct error *e);
 
 /* ---- methods_config.c ---- */
+/* Sets options from an object of strings; an empty string takes an option away. Returns 0, -EINVAL
+ * or -ENOMEM with `e` set. */
+int methods_edit_options(struct config_options *options, const json_t *object,
+			 struct error *e) WARN_UNUSED;
 int method_add_br(struct rpc_call *call, struct error *e);
 int method_del_br(struct rpc_call *call, struct error *e);
 int method_set_br(struct rpc_call *call, struct error *e);
@@ -44,6 +49,11 @@ int method_fdb_add(struct rpc_call *call, struct error *e);
 int method_fdb_del(struct rpc_call *call, struct error *e);
 int method_export(struct rpc_call *call, struct error *e);
 int method_apply(struct rpc_call *call, struct error *e);
+
+/* ---- methods_vm.c ---- */
+int method_attach_vm(struct rpc_call *call, struct error *e);
+int method_detach_vm(struct rpc_call *call, struct error *e);
+int method_list_vms(struct rpc_call *call, struct error *e);
 
 /* ---- methods_rules.c ---- */
 int method_add_flow(struct rpc_call *call, struct error *e);

@@ -5,6 +5,7 @@
 #include "datapath/port.h"
 #include "lib/log.h"
 #include "vswitchd/container.h"
+#include "vswitchd/libvirt_plan.h"
 #include "vswitchd/process.h"
 #include "vswitchd/vswitch_rules.h"
 
@@ -20,8 +21,7 @@ typedef int edit_fn(struct config *config, struct rpc_call *call, struct error *
 /* ---- words of many edits ----------------------------------------------------------------------
  */
 
-/* Sets options from an object of strings; an empty string takes an option away. */
-static int edit_options(struct config_options *options, const json_t *object, struct error *e)
+int methods_edit_options(struct config_options *options, const json_t *object, struct error *e)
 {
 	const char *key;
 	json_t *value;
@@ -47,6 +47,23 @@ static struct config_bridge *lookup_bridge(struct config *config, const struct r
 /* ---- edits: bridges ---------------------------------------------------------------------------
  */
 
+/* A script need not name ports that follow domains: the bridge has those that it has now. */
+static int keep_followed(struct config *config, struct config_bridge *bridge,
+			 const struct config *now)
+{
+	const struct config_bridge *old = config_lookup_bridge(now, bridge->name);
+	int err = 0;
+
+	for (size_t i = 0; old && i < old->n_ports && !err; i++) {
+		const struct config_port *port = &old->ports[i];
+
+		if (libvirt_port_follows(port) &&
+		    !config_lookup_port(config, NULL, port->name, NULL))
+			err = config_copy_port(config, bridge, port);
+	}
+	return err;
+}
+
 static int edit_add_br(struct config *config, struct rpc_call *call, struct error *e)
 {
 	const struct config_rule *initial = &call->vswitch->initial;
@@ -60,9 +77,10 @@ static int edit_add_br(struct config *config, struct rpc_call *call, struct erro
 	if (!bridge)
 		return config_lookup_bridge(config, name) ? -EEXIST : -EINVAL;
 	text = strdup(initial->text);
-	if (!text || config_append_rule(bridge, initial->key, text))
+	if (!text || config_append_rule(bridge, initial->key, text) ||
+	    keep_followed(config, bridge, &call->vswitch->config))
 		return error_set(e, ENOMEM, "out of memory");
-	return edit_options(&bridge->options, json_object_get(call->params, "options"), e);
+	return methods_edit_options(&bridge->options, json_object_get(call->params, "options"), e);
 }
 
 static int edit_del_br(struct config *config, struct rpc_call *call, struct error *e)
@@ -83,7 +101,7 @@ static int edit_set_br(struct config *config, struct rpc_call *call, struct erro
 
 	if (!bridge)
 		return -ENOENT;
-	return edit_options(&bridge->options, json_object_get(call->params, "options"), e);
+	return methods_edit_options(&bridge->options, json_object_get(call->params, "options"), e);
 }
 
 /* ---- edits: ports -----------------------------------------------------------------------------
@@ -98,7 +116,7 @@ static int edit_new_port(struct config_port *port, const struct rpc_call *call, 
 		return error_set(e, EINVAL, "ofport_request=%u: must be from 1 to %u", ofport,
 				 OFPORT_MAX);
 	port->ofport = ofport;
-	return edit_options(&port->options, json_object_get(call->params, "options"), e);
+	return methods_edit_options(&port->options, json_object_get(call->params, "options"), e);
 }
 
 /* --may-exist: is the port there as asked for? */
@@ -112,6 +130,15 @@ static int check_may_exist(const struct config_bridge *bridge, const struct conf
 		return error_set(e, EEXIST, "port %s exists, but its type is %s", port->name,
 				 port->type);
 	return 0;
+}
+
+/* Does the call make a port that follows a domain? */
+static bool names_followed(const struct rpc_call *call)
+{
+	const char *by = json_string_value(json_object_get(
+		json_object_get(call->params, "options"), LIBVIRT_LABEL_BY));
+
+	return by && strcmp(by, LIBVIRT_BY_FOLLOW) == 0;
 }
 
 static int edit_add_port(struct config *config, struct rpc_call *call, struct error *e)
@@ -128,26 +155,16 @@ static int edit_add_port(struct config *config, struct rpc_call *call, struct er
 	port = config_lookup_port(config, NULL, name, &owner);
 	if (port && rpc_get_bool(call, "may_exist"))
 		return check_may_exist(bridge, owner, port, type, e);
+	if (port && owner == bridge && libvirt_port_follows(port) && names_followed(call)) {
+		/* a script from `export` names what keep_followed() has kept */
+		config_remove_port(bridge, name);
+		port = NULL;
+	}
 	if (port)
 		return error_set(e, EEXIST, "port %s exists already, in bridge %s", name,
 				 owner->name);
 	port = config_add_port(config, bridge, name, type, e);
 	return port ? edit_new_port(port, call, e) : -EINVAL;
-}
-
-/* Takes the port out, with the static addresses that name it. */
-static void remove_port(struct config_bridge *bridge, const struct config_port *port)
-{
-	size_t i = 0;
-
-	while (i < bridge->n_macs) {
-		const struct config_mac mac = bridge->macs[i];
-
-		if (strcmp(mac.port, port->name) != 0 ||
-		    config_remove_mac(bridge, mac.address, mac.vlan))
-			i++;
-	}
-	config_remove_port(bridge, port->name);
 }
 
 static int edit_del_port(struct config *config, struct rpc_call *call, struct error *e)
@@ -168,7 +185,12 @@ static int edit_del_port(struct config *config, struct rpc_call *call, struct er
 	port = vswitch_lookup_port(bridge, name, e);
 	if (!port)
 		return -ENOENT;
-	remove_port(bridge, port);
+	if (libvirt_port_follows(port))
+		return error_set(e, EBUSY,
+				 "port %s follows domain %s, and would come again: take the "
+				 "interface out of the domain, or its bridge out of the metadata",
+				 name, config_options_get(&port->options, LIBVIRT_LABEL_DOMAIN));
+	config_forget_port(bridge, name);
 	return 0;
 }
 
@@ -180,7 +202,7 @@ static int edit_set_port(struct config *config, struct rpc_call *call, struct er
 
 	if (!port)
 		return -ENOENT;
-	return edit_options(&port->options, json_object_get(call->params, "options"), e);
+	return methods_edit_options(&port->options, json_object_get(call->params, "options"), e);
 }
 
 /* ---- edits: containers ------------------------------------------------------------------------
@@ -283,7 +305,7 @@ static int change_container(struct config_port *port, const struct rpc_call *cal
 		port->type = copy;
 	}
 	config_options_uninit(&port->container_options);
-	return edit_options(&port->options, json_object_get(call->params, "options"), e);
+	return methods_edit_options(&port->options, json_object_get(call->params, "options"), e);
 }
 
 /* Attaching what is attached changes what differs: the call is idempotent. */
@@ -331,7 +353,7 @@ static int edit_detach_container(struct config *config, struct rpc_call *call, s
 	if (!port)
 		return error_set(e, ENOENT, "bridge %s has no container %s", bridge->name,
 				 container);
-	remove_port(bridge, port);
+	config_forget_port(bridge, port->name);
 	return 0;
 }
 

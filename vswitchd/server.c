@@ -328,7 +328,9 @@ void server_answer(struct server *server, uint64_t ticket, char *answer, size_t 
 	if (answer && evbuffer_add_reference(bufferevent_get_output(client->bev), answer, size,
 					     free_answer, NULL) < 0)
 		free(answer);
-	client_work(client);
+	/* whoever runs its request goes on with the next by itself */
+	if (server->running != client)
+		client_work(client);
 }
 
 void server_drain(struct server *server)

@@ -4,6 +4,7 @@
 daemon_tests += tests/daemon/examples.sh
 daemon_tests += tests/daemon/test_commands.py
 daemon_tests += tests/daemon/test_control.py
+daemon_tests += tests/daemon/test_libvirt.py
 daemon_tests += tests/daemon/test_persistence.py
 daemon_tests += tests/daemon/test_traffic.py
 
