@@ -18,6 +18,7 @@ bpf_libbpfload_a_SOURCES = \
 	bpf/tc_port.h \
 	bpf/tc_prog.c \
 	bpf/tc_prog.h \
+	bpf/xdp_host.h \
 	bpf/xdp_message.c \
 	bpf/xdp_message.h \
 	bpf/xdp_prog.c \

@@ -28,6 +28,7 @@
 #define TIER0_MAPS
 #include "bpf/flow_parse.h"
 #include "bpf/tier0_xdp.h"
+#include "bpf/xdp_host.h"
 
 /* What the kernel calls the kinds of RX hash; only its name matters here. */
 enum xdp_rss_hash_type {
@@ -137,6 +138,8 @@ static __always_inline int run(struct xdp_md *ctx, bool hints, bool tier0)
 	if (flow_key_parse((const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end, len,
 			   &key, &meta.layout))
 		goto redirect;
+	if (xdp_host_wants(ctx, &key, &meta.layout))
+		return XDP_PASS;
 	if (meta.flags & XDP_META_VLAN)
 		restore_vlan(&key, &meta);
 	if (tier0 && meta.layout.n_words) {
@@ -187,6 +190,14 @@ int vswitch_xdp_hints_t0(struct xdp_md *ctx)
 SEC("xdp")
 int vswitch_xdp_bare(struct xdp_md *ctx)
 {
+	struct flow_layout layout;
+	struct flow_key key;
+
+	if (xdp_host_on &&
+	    !flow_key_parse((const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end,
+			    (__u32)bpf_xdp_get_buff_len(ctx), &key, &layout) &&
+	    xdp_host_wants(ctx, &key, &layout))
+		return XDP_PASS;
 	return redirect(ctx);
 }
 

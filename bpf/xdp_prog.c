@@ -17,6 +17,7 @@
 
 #include "bpf/tier0_maps.h"
 #include "bpf/vswitch_xdp.skel.h"
+#include "bpf/xdp_host.h"
 #include "bpf/xdp_message.h"
 #include "bpf/xdp_prog.h"
 
@@ -112,7 +113,8 @@ static int set_tier0_maps(struct vswitch_xdp_bpf *skel, const struct tier0_maps 
 	struct bpf_map *map;
 	int ret = 0;
 
-	bpf_object__for_each_map(map, skel->obj) {
+	bpf_object__for_each_map(map, skel->obj)
+	{
 		if (ret)
 			break;
 		if (maps)
@@ -148,6 +150,7 @@ static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *co
 		flags |= BPF_F_XDP_DEV_BOUND_ONLY;
 	bpf_program__set_flags(prog->program, flags);
 	bpf_map__set_max_entries(skel->maps.xsks, config->n_queues);
+	skel->rodata->xdp_host_on = config->keep_host;
 	prog->skel = skel;
 	prog->hints = variant == VARIANT_HINTS;
 	prog->record = variant != VARIANT_BARE;
@@ -402,6 +405,7 @@ void xdp_prog_close(struct xdp_prog *prog)
 		xdp_program__close(prog->dispatched);
 	}
 	close_skeleton(prog);
+	free(prog->host_addrs);
 	free(prog);
 }
 
@@ -410,4 +414,52 @@ int xdp_prog_set_socket(struct xdp_prog *prog, uint32_t queue, int fd)
 	int map = bpf_map__fd(prog->skel->maps.xsks);
 
 	return bpf_map_update_elem(map, &queue, &fd, BPF_ANY) ? -errno : 0;
+}
+
+static bool has_addr(const struct xdp_host_addr *addrs, uint32_t n,
+		     const struct xdp_host_addr *addr)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!memcmp(&addrs[i], addr, sizeof(*addr)))
+			return true;
+	return false;
+}
+
+/* Takes out of the map what is not among `addrs`, and puts the others in. */
+static int change_host_addrs(struct xdp_prog *prog, const struct xdp_host_addr *addrs, uint32_t n)
+{
+	int map = bpf_map__fd(prog->skel->maps.xdp_host_addrs);
+	const uint8_t there = 1;
+
+	for (uint32_t i = 0; i < prog->n_host_addrs; i++)
+		if (!has_addr(addrs, n, &prog->host_addrs[i]))
+			(void)bpf_map_delete_elem(map, &prog->host_addrs[i]);
+	for (uint32_t i = 0; i < n; i++)
+		if (!has_addr(prog->host_addrs, prog->n_host_addrs, &addrs[i]) &&
+		    bpf_map_update_elem(map, &addrs[i], &there, BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+int xdp_prog_set_host(struct xdp_prog *prog, const uint8_t mac[6],
+		      const struct xdp_host_addr *addrs, uint32_t n)
+{
+	struct xdp_host_addr *copy = malloc(n ? n * sizeof(*copy) : 1);
+	uint64_t word = 0;
+	int ret;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(&word, mac, 6);
+	__atomic_store_n(&prog->skel->bss->xdp_host_mac, word, __ATOMIC_RELAXED);
+	ret = change_host_addrs(prog, addrs, n);
+	if (ret) {
+		free(copy);
+		return ret;
+	}
+	memcpy(copy, addrs, n * sizeof(*copy));
+	free(prog->host_addrs);
+	prog->host_addrs = copy;
+	prog->n_host_addrs = n;
+	return 0;
 }

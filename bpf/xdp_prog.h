@@ -28,6 +28,7 @@
 
 struct bpf_program;
 struct tier0_maps;
+struct xdp_host_addr;
 struct tier0_port;
 struct vswitch_xdp_bpf;
 struct xdp_program;
@@ -44,6 +45,7 @@ struct xdp_prog_config {
 	enum xdp_prog_mode mode;
 	bool frags; /* take frames of several buffers */
 	unsigned int n_queues; /* receive queues that sockets will be set for: 0 to n_queues - 1 */
+	bool keep_host; /* leave the host its share, see xdp_host.h */
 	const struct tier0_maps *tier0; /* made and reserved; NULL: do without tier 0 */
 };
 
@@ -58,6 +60,8 @@ struct xdp_prog {
 	bool frags; /* as in the configuration */
 	bool hints; /* the driver is asked for hash, timestamp and VLAN tag */
 	bool record; /* frames come with a struct xdp_meta ahead */
+	struct xdp_host_addr *host_addrs; /* told to the program, n_host_addrs of them; owned */
+	uint32_t n_host_addrs;
 	struct tier0_port *tier0; /* the program's port, mapped; NULL: it has no tier 0 */
 	struct error why_no_tier0; /* means nothing if it has */
 	struct error why_plain; /* why there are no hints; means nothing if there are */
@@ -78,6 +82,11 @@ void xdp_prog_close(struct xdp_prog *prog);
 /* Sends what arrives on receive queue `queue` to the AF_XDP socket `fd`. Returns 0 or a negative
  * errno. */
 int xdp_prog_set_socket(struct xdp_prog *prog, uint32_t queue, int fd) WARN_UNUSED;
+
+/* Tells which addresses are the host's, with keep_host: all of them, `n` of XDP_HOST_ADDRS_MAX at
+ * most. Returns 0 or a negative errno. */
+int xdp_prog_set_host(struct xdp_prog *prog, const uint8_t mac[6],
+		      const struct xdp_host_addr *addrs, uint32_t n) WARN_UNUSED;
 
 /* "native", "generic", "offload". */
 const char *xdp_prog_mode_format(enum xdp_prog_mode mode);

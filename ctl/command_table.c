@@ -72,7 +72,9 @@ const struct command command_table[] = {
 		  {"PORT", "port", COMMAND_ARG_STRING, false, COMMAND_COMPLETE_LINK, NULL, NULL},
 		  {"KEY=VALUE ...", "options", COMMAND_ARG_PAIRS, true,
 		   COMMAND_COMPLETE_PORT_OPTION, "type ofport_request", NULL}},
-	 .options = {MAY_EXIST},
+	 .options = {MAY_EXIST,
+		     {"force", NULL, "force",
+		      "even if the host has an address on the device, and is cut off there"}},
 	 .help = "add a port, of type=afxdp unless another is given; see list-types for the "
 		 "options",
 	 .in_script = true},

@@ -19,6 +19,8 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/forward.c \
 	datapath/frame_pool.c \
 	datapath/frame_pool.h \
+	datapath/host_addrs.c \
+	datapath/host_addrs.h \
 	datapath/netdev.c \
 	datapath/netdev.h \
 	datapath/netdev_xdp.c \
@@ -32,6 +34,7 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port.h \
 	datapath/port_afxdp.c \
 	datapath/port_afxdp.h \
+	datapath/port_afxdp_host.c \
 	datapath/port_afxdp_io.c \
 	datapath/port_afxdp_priv.h \
 	datapath/port_mem.c \

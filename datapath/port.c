@@ -50,6 +50,11 @@ static const struct port_option_def *option_lookup(const struct port_class *clas
 	return NULL;
 }
 
+bool port_class_has_option(const struct port_class *class, const char *key)
+{
+	return option_lookup(class, key) != NULL;
+}
+
 static int refuse_option(const struct port_class *class, const char *key, struct error *err)
 {
 	struct suggest suggest;

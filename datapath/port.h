@@ -154,6 +154,11 @@ struct port_class {
 	 * with `err` set. Control thread; may block for some milliseconds. NULL: nobody asks. */
 	int (*probe)(struct error *err);
 
+	/* Would its owner lose something by the port that he may not expect? For the moment when
+	 * somebody asks for a new one, not when it is opened again. Control thread. Returns 0 or a
+	 * negative errno with `err` saying what to do. NULL: never. */
+	int (*check_new)(const struct port_config *config, struct error *err);
+
 	/*
 	 * Opens a port. Control thread; may block. On success stores a new port whose class, name,
 	 * queues and caps are set (the datapath fills in dp, no and counters beforehand, see
@@ -227,6 +232,8 @@ extern const struct port_class *const port_classes[];
 
 /* Finds a class by its type; NULL with `err` set (and a suggestion in it) when there is none. */
 const struct port_class *port_class_lookup(const char *type, struct error *err);
+
+bool port_class_has_option(const struct port_class *class, const char *key);
 
 /* Refuses unknown and doubled options, with a suggestion. Returns 0 or -EINVAL. */
 int port_class_check_options(const struct port_class *class, const struct port_config *config,

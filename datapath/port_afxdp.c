@@ -44,6 +44,9 @@ static const struct port_option_def option_defs[] = {
 	 "let the worker run the device's poll loop itself, for so many microseconds at a time"},
 	{"kernel-tier", "on|off", "on",
 	 "let the kernel carry hot flows out by itself, as far as it can"},
+	{"keep-host", "on|off", NULL,
+	 "let the host go on using the device: what is for its own addresses does not pass through "
+	 "the switch"},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -125,6 +128,9 @@ static int parse_options(struct afxdp_port *port, const struct port_config *conf
 {
 	int ret = parse_mode(config, &port->wanted, err);
 
+	if (!ret && port_config_get(&port_afxdp_class, config, "keep-host"))
+		ret = port_config_get_bool(&port_afxdp_class, config, "keep-host",
+					   &port->keep_host, err);
 	if (!ret)
 		ret = parse_queues(config, info, &port->n_queues, err);
 	if (!ret)
@@ -228,6 +234,7 @@ static int open_prog(struct afxdp_port *port, enum xdp_prog_mode mode, struct er
 		.frags = true,
 		.n_queues = port->n_queues,
 		.tier0 = port->tier0_maps,
+		.keep_host = port->keep_host,
 	};
 	int ret;
 
@@ -608,8 +615,13 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 		return error_set(err, ENOMEM, "no memory for %u queues", port->n_queues);
 	prepare_tier0(port);
 	ret = climb(port, info.mtu, err);
-	if (!ret)
-		ret = start_queues(port, err);
+	if (ret)
+		return ret;
+	ret = port_afxdp_refresh_host(port);
+	if (ret)
+		return error_set(err, ret, "telling the XDP program of %s the host's addresses: %s",
+				 config->name, strerror(-ret));
+	ret = start_queues(port, err);
 	if (ret)
 		return ret;
 	read_mode_back(port);
@@ -700,6 +712,8 @@ static int port_afxdp_refresh(struct port *port_)
 	}
 	port_set_link(port_, info.up && info.running);
 	set_down(port, !info.up);
+	if (port_afxdp_refresh_host(port))
+		log_warn_limited("port %s: the host's addresses cannot be asked for", port_->name);
 	if (info.mtu + HEADERS_SIZE <= longest_frame(port->sg))
 		__atomic_store_n(&port_->caps.max_len, info.mtu + HEADERS_SIZE, __ATOMIC_RELAXED);
 	else
@@ -753,6 +767,8 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		tell(cb, aux, "kernel tier out", "yes");
 	else
 		tell(cb, aux, "kernel tier out", "no: %s", port_->tier0.why_no_target.text);
+	if (port->keep_host)
+		tell(cb, aux, "keep-host", "on, %u addresses", port->n_host_addrs);
 	tell(cb, aux, "driver", "%s", port->driver[0] ? port->driver : "unknown");
 	tell(cb, aux, "checksum", "%s", port_->caps.csum ? "left to the kernel" : "by the switch");
 	tell(cb, aux, "queues", "%u", port->n_queues);
@@ -778,6 +794,7 @@ const struct port_class port_afxdp_class = {
 	.help = "a network device by AF_XDP: frames pass the kernel's stack by",
 	.options = option_defs,
 	.probe = port_afxdp_probe,
+	.check_new = port_afxdp_check_new,
 	.open = port_afxdp_open,
 	.close = port_afxdp_close,
 	.rx = port_afxdp_rx,

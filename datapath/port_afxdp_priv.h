@@ -95,6 +95,8 @@ struct afxdp_port {
 	enum afxdp_mode wanted;
 	uint32_t ring_size;
 	uint32_t busy_poll_us; /* 0: off */
+	bool keep_host; /* the host goes on using the device */
+	uint32_t n_host_addrs; /* IP addresses that are the host's, when last asked */
 	char driver[32];
 	struct error
 		refused[AFXDP_N_MODES]; /* why a mode is not in use; empty: not tried, or in use */
@@ -110,6 +112,12 @@ void port_afxdp_tx(struct port_txq *txq, struct frame_cache *cache, struct port_
 bool port_afxdp_flush(struct port_txq *txq, struct frame_cache *cache,
 		      struct port_counters *counters);
 bool port_afxdp_arm(struct port_rxq *rxq);
+
+/* Tells the XDP program which addresses are the host's. Control thread. Returns 0 or a negative
+ * errno. */
+int port_afxdp_refresh_host(struct afxdp_port *port) WARN_UNUSED;
+/* check_new of struct port_class: the host must not be cut off unasked. */
+int port_afxdp_check_new(const struct port_config *config, struct error *err);
 
 /* Lends the frames that the fill ring misses, as far as there are any. Whoever owns the rxq. */
 void port_afxdp_refill(struct afxdp_rxq *q, struct frame_cache *cache);

@@ -141,12 +141,27 @@ static bool names_followed(const struct rpc_call *call)
 	return by && strcmp(by, LIBVIRT_BY_FOLLOW) == 0;
 }
 
+/* --force: says what its owner agrees to, so that it need not be asked again. */
+static int force_new(struct config_port *port, struct error *e)
+{
+	static const char keep_host[] = "keep-host";
+	const struct port_class *class = port_class_lookup(port->type, NULL);
+
+	if (!class || !port_class_has_option(class, keep_host) ||
+	    config_options_get(&port->options, keep_host))
+		return 0;
+	if (config_options_set(&port->options, keep_host, "off"))
+		return error_set(e, ENOMEM, "out of memory");
+	return 0;
+}
+
 static int edit_add_port(struct config *config, struct rpc_call *call, struct error *e)
 {
 	struct config_bridge *bridge = lookup_bridge(config, call, e), *owner = NULL;
 	const char *name = rpc_get_string(call, "port");
 	const char *type = rpc_get_string(call, "type");
 	struct config_port *port;
+	int err;
 
 	if (!bridge)
 		return -ENOENT;
@@ -164,7 +179,13 @@ static int edit_add_port(struct config *config, struct rpc_call *call, struct er
 		return error_set(e, EEXIST, "port %s exists already, in bridge %s", name,
 				 owner->name);
 	port = config_add_port(config, bridge, name, type, e);
-	return port ? edit_new_port(port, call, e) : -EINVAL;
+	err = port ? edit_new_port(port, call, e) : -EINVAL;
+	if (!err && rpc_get_bool(call, "force"))
+		err = force_new(port, e);
+	/* One that is there already was agreed to. */
+	if (!err && !config_lookup_port(&call->vswitch->config, NULL, name, NULL))
+		err = vswitch_check_new(port, e);
+	return err;
 }
 
 static int edit_del_port(struct config *config, struct rpc_call *call, struct error *e)

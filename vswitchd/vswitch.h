@@ -111,6 +111,10 @@ void vswitch_run(struct vswitch *vs);
 /* A device came, went or changed, by its name; "": notifications were lost, look at everything. */
 void vswitch_link_changed(struct vswitch *vs, const char *name, bool gone);
 
+/* For a port that somebody asks for: would he lose something that he may not expect? Returns 0 or a
+ * negative errno with `e` saying what to do. */
+int vswitch_check_new(const struct config_port *port, struct error *e) WARN_UNUSED;
+
 /*
  * Turns `from` (the present state: vs->config, or vswitch_get_config() if rules are to be compared
  * as well) into `wanted`. Takes `wanted` over, also on failure. Returns 0, or a negative errno with

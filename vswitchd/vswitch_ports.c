@@ -261,6 +261,25 @@ int vswitch_check_port(const struct config_bridge *bridge, const struct config_p
 	return err;
 }
 
+int vswitch_check_new(const struct config_port *port, struct error *e)
+{
+	const struct port_class *class = port_class_lookup(port->type, e);
+	struct port_config driver_port = {.name = port->name};
+	struct option_list list;
+	int err;
+
+	if (!class)
+		return -EINVAL;
+	if (!class->check_new)
+		return 0;
+	err = option_list_init(&list, &port->options, OPTION_OF_DRIVER, e);
+	if (err)
+		return err;
+	driver_port.options = list.items;
+	driver_port.n_options = list.n;
+	return class->check_new(&driver_port, e);
+}
+
 /* ---- the list ---------------------------------------------------------------------------------
  */
 

@@ -31,4 +31,4 @@ tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
 system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS): | $(bpf_skeletons)
-system_tests += tests/system/daemon.sh
+system_tests += tests/system/daemon.sh tests/system/keep_host.sh
