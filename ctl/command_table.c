@@ -143,6 +143,13 @@ const struct command command_table[] = {
 	 .group = COMMAND_GROUP_VMS,
 	 .help = "list libvirt's virtual machines with their vhost-user interfaces and ports",
 	 .print = print_list_vms},
+	{.name = "vm-check",
+	 .group = COMMAND_GROUP_VMS,
+	 .args = {ARG_DOMAIN},
+	 .help = "tell why a virtual machine has no network, and what to do; exit status 1 if "
+		 "something is wrong",
+	 .print = print_vm_check,
+	 .run = run_vm_check},
 
 	{.name = "add-flow",
 	 .group = COMMAND_GROUP_RULES,

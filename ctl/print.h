@@ -32,6 +32,7 @@ void print_version(FILE *out, const json_t *result);
 void print_attach_vm(FILE *out, const json_t *result);
 void print_detach_vm(FILE *out, const json_t *result);
 void print_list_vms(FILE *out, const json_t *result);
+void print_vm_check(FILE *out, const json_t *result);
 
 /* ---- print_rules.c ---- */
 void print_dump_flows(FILE *out, const json_t *result);

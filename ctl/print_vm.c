@@ -75,3 +75,26 @@ void print_list_vms(FILE *out, const json_t *result)
 	table_print(&table, out);
 	table_uninit(&table);
 }
+
+void print_vm_check(FILE *out, const json_t *result)
+{
+	json_t *finding;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "findings"), i, finding)
+	{
+		const char *mac = print_get_string(finding, "mac");
+		const char *xml = print_get_string(finding, "xml");
+
+		fprintf(out, "%s: ", print_get_string(finding, "level"));
+		if (json_object_get(finding, "mac"))
+			fprintf(out, "interface %s: ", mac[0] ? mac : "(no MAC address)");
+		table_print_text(print_get_string(finding, "text"), out);
+		fputc('\n', out);
+		if (!xml[0])
+			continue;
+		fputs("    ", out);
+		table_print_text(xml, out);
+		fputc('\n', out);
+	}
+}

@@ -168,3 +168,33 @@ out:
 	json_decref(params);
 	return err;
 }
+
+/* ---- vm-check ---------------------------------------------------------------------------------
+ */
+
+int run_vm_check(const struct command_context *context, json_t *params, struct error *e)
+{
+	const struct command *command = command_lookup("vm-check", e);
+	struct client *client;
+	json_int_t problems;
+	json_t *result;
+	int err;
+
+	err = client_open(context->rundir, &client, e);
+	if (err) {
+		json_decref(params);
+		return err;
+	}
+	err = client_call(client, command->name, params, &result, e);
+	client_close(client);
+	if (err)
+		return err;
+	err = run_print(context, command, result, e);
+	problems = json_integer_value(json_object_get(result, "problems"));
+	if (!err && problems > 0)
+		err = error_set(e, EIO, "domain %s: %lld %s",
+				json_string_value(json_object_get(result, "domain")),
+				(long long)problems, problems == 1 ? "problem" : "problems");
+	json_decref(result);
+	return err;
+}

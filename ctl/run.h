@@ -32,6 +32,9 @@ int run_drops(const struct command_context *context, json_t *params, struct erro
 /* apply: reads the script here, for its files and its syntax are the caller's. */
 int run_apply(const struct command_context *context, json_t *params, struct error *e);
 
+/* vm-check: prints, and fails when something is wrong. */
+int run_vm_check(const struct command_context *context, json_t *params, struct error *e);
+
 /* complete: candidates for the last of the words. (ctl/complete.c) */
 int run_complete(const struct command_context *context, json_t *params, struct error *e);
 

@@ -15,7 +15,7 @@ struct libvirt_domain *libvirt_domain_create(const char *name, const char *uuid)
 	if (!domain)
 		return NULL;
 	domain->name = strdup(name);
-	domain->uid = domain->gid = UINT32_MAX;
+	domain->user.uid = UINT32_MAX;
 	strncpy(domain->uuid, uuid, sizeof(domain->uuid) - 1);
 	if (domain->name)
 		return domain;
@@ -44,7 +44,6 @@ void libvirt_domain_destroy(struct libvirt_domain *domain)
 	free(domain->hints);
 	free(domain->name);
 	free(domain->type);
-	free(domain->group);
 	free(domain->problem);
 	free(domain);
 }

@@ -47,6 +47,7 @@
 #define LIBVIRT_UUID_SIZE 37 /* bytes of a UUID's text with the NUL */
 #define LIBVIRT_MAC_SIZE 18 /* of a MAC address's */
 #define LIBVIRT_NICS_MAX 64 /* interfaces of a domain that are looked at */
+#define LIBVIRT_GROUPS_MAX 16 /* of QEMU's user */
 #define LIBVIRT_HINTS_MAX 64 /* elements of metadata */
 
 /* Where something of a domain stands. */
@@ -78,6 +79,15 @@ struct libvirt_hint {
 	char *name; /* of the port; owned; NULL: from the socket */
 };
 
+/* Whom libvirt runs QEMU as. */
+struct libvirt_user {
+	uint32_t uid; /* UINT32_MAX: not known, and the rest neither */
+	uint32_t gids[LIBVIRT_GROUPS_MAX]; /* groups that it is in */
+	size_t n_gids;
+	/* what group= of a port should be for this user; "": the one that it has anyhow will do */
+	char group[64];
+};
+
 struct libvirt_domain {
 	char uuid[LIBVIRT_UUID_SIZE];
 	char *name; /* owned */
@@ -91,8 +101,7 @@ struct libvirt_domain {
 	unsigned int n_other_nics; /* interfaces of other types */
 	struct libvirt_hint *hints; /* owned */
 	size_t n_hints;
-	uint32_t uid, gid; /* that QEMU runs as; UINT32_MAX: not known */
-	char *group; /* name of that gid; owned; NULL: not known */
+	struct libvirt_user user; /* that QEMU runs as */
 	char *problem; /* what its XML could not be read for; owned; NULL: nothing */
 };
 

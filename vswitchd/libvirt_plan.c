@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vswitchd/libvirt_plan.h"
 
-#include "datapath/port.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -275,10 +273,9 @@ int libvirt_set_group(const struct libvirt_domain *domain, struct config_options
 {
 	const char *mode = config_options_get(options, "mode");
 
-	if (!domain->group || strcmp(domain->group, PORT_GUESTS_GROUP) == 0 || domain->gid == 0 ||
-	    (mode && strcmp(mode, "client") == 0))
+	if (!domain->user.group[0] || (mode && strcmp(mode, "client") == 0))
 		return 0;
-	return config_options_set(options, "group", domain->group);
+	return config_options_set(options, "group", domain->user.group);
 }
 
 /* Writes the options that follow from the interface. */

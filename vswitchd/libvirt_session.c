@@ -2,6 +2,7 @@
 /* The half of libvirt's thread that runs in it: the connection, its events, the jobs. */
 #include "vswitchd/libvirt_thread_priv.h"
 
+#include "datapath/port.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "vswitchd/libvirt_xml.h"
@@ -11,6 +12,7 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +29,7 @@ struct session {
 	bool was_told; /* that there is no connection */
 	unsigned int retry_s; /* pause ahead of the next attempt */
 	int callbacks[ALL_CALLBACKS]; /* registered for events; -1: not supported */
-	uint32_t uid, gid; /* that QEMU runs as; UINT32_MAX: not known */
-	char group[64]; /* name of gid; "": not known */
+	struct libvirt_user user; /* that QEMU runs as */
 	/* what events leave behind */
 	struct mutex lock;
 	bool stops GUARDED; /* the loop is to end; lock */
@@ -165,9 +166,7 @@ static struct libvirt_domain *describe(const struct session *s, virDomainPtr dom
 		*err = error_set(e, ENOMEM, "out of memory");
 		return NULL;
 	}
-	domain->uid = s->uid;
-	domain->gid = s->gid;
-	domain->group = s->group[0] ? strdup(s->group) : NULL;
+	domain->user = s->user;
 	domain->is_running = virDomainIsActive(dom) == 1;
 	domain->is_persistent = virDomainIsPersistent(dom) == 1;
 	if (virDomainGetState(dom, &state, &reason, 0) == 0)
@@ -445,17 +444,54 @@ static void register_events(struct session *s)
 			 LIBVIRT_POLL_S);
 }
 
+/* The group that its sockets need, if it is not in the one that they have anyhow. */
+static void choose_group(struct libvirt_user *user, uint32_t gid)
+{
+	struct group group, *found = NULL;
+	char buf[4096];
+
+	if (user->uid == 0)
+		return;
+	if (getgrnam_r(PORT_GUESTS_GROUP, &group, buf, sizeof(buf), &found) == 0 && found) {
+		for (size_t i = 0; i < user->n_gids; i++) {
+			if (user->gids[i] == found->gr_gid)
+				return;
+		}
+	}
+	if (getgrgid_r(gid, &group, buf, sizeof(buf), &found) == 0 && found)
+		snprintf(user->group, sizeof(user->group), "%s", found->gr_name);
+}
+
+/* The groups that libvirt gives QEMU: that of its user, and those that list the user. */
+static void list_groups(struct libvirt_user *user, uint32_t gid)
+{
+	struct passwd passwd, *found = NULL;
+	gid_t gids[LIBVIRT_GROUPS_MAX];
+	int n = LIBVIRT_GROUPS_MAX;
+	char buf[4096];
+
+	user->gids[user->n_gids++] = gid;
+	if (getpwuid_r(user->uid, &passwd, buf, sizeof(buf), &found) || !found ||
+	    getgrouplist(found->pw_name, gid, gids, &n) < 0)
+		return;
+	for (int i = 0; i < n; i++)
+		user->gids[i] = gids[i];
+	user->n_gids = (size_t)n;
+}
+
 static void learn_user(struct session *s)
 {
-	char *xml = virConnectGetCapabilities(s->conn), buf[4096];
-	struct group group, *found = NULL;
+	char *xml = virConnectGetCapabilities(s->conn);
+	uint32_t uid, gid;
 
-	s->uid = s->gid = UINT32_MAX;
-	s->group[0] = '\0';
-	if (!xml || !libvirt_xml_parse_user(xml, &s->uid, &s->gid))
+	s->user = (struct libvirt_user){.uid = UINT32_MAX};
+	if (xml && libvirt_xml_parse_user(xml, &uid, &gid)) {
+		s->user.uid = uid;
+		list_groups(&s->user, gid);
+		choose_group(&s->user, gid);
+	} else {
 		log_debug("libvirt: its capabilities do not say whom QEMU runs as");
-	else if (getgrgid_r(s->gid, &group, buf, sizeof(buf), &found) == 0 && found)
-		snprintf(s->group, sizeof(s->group), "%s", found->gr_name);
+	}
 	free(xml);
 }
 
@@ -608,7 +644,7 @@ static void stop_loop(struct session *s)
 
 void *libvirt_thread_main(void *arg)
 {
-	struct session s = {.thread = arg, .retry_s = 1, .uid = UINT32_MAX, .gid = UINT32_MAX};
+	struct session s = {.thread = arg, .retry_s = 1, .user.uid = UINT32_MAX};
 
 	for (int i = 0; i < ALL_CALLBACKS; i++)
 		s.callbacks[i] = -1;

@@ -12,6 +12,8 @@ vswitchd_libvswitchd_a_SOURCES = \
 	vswitchd/daemon.h \
 	vswitchd/libvirt.c \
 	vswitchd/libvirt.h \
+	vswitchd/libvirt_check.c \
+	vswitchd/libvirt_check.h \
 	vswitchd/libvirt_domain.c \
 	vswitchd/libvirt_domain.h \
 	vswitchd/libvirt_plan.c \
@@ -24,6 +26,7 @@ vswitchd_libvswitchd_a_SOURCES = \
 	vswitchd/link_watch.h \
 	vswitchd/methods.c \
 	vswitchd/methods.h \
+	vswitchd/methods_check.c \
 	vswitchd/methods_config.c \
 	vswitchd/methods_rules.c \
 	vswitchd/methods_show.c \

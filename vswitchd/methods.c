@@ -63,6 +63,7 @@ const struct rpc_method methods[] = {
 	 {BRIDGE, {"domain", RPC_STRING, true}, {"if_exists", RPC_BOOL, false}},
 	 method_detach_vm},
 	{"list-vms", {{0}}, method_list_vms},
+	{"vm-check", {{"domain", RPC_STRING, true}}, method_vm_check},
 
 	{"add-flow", {BRIDGE, {"rule", RPC_STRING, true}}, method_add_flow},
 	{"add-flows",

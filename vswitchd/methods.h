@@ -7,9 +7,9 @@
  * ============================
  *
  * The table of methods (rpc.h) and their functions: methods_config.c holds those that change the
- * configuration, methods_rules.c those about rules, MAC tables and cached flows, methods_vm.c
- * those that need libvirt, methods_show.c those that tell about ports, drops, workers and the
- * daemon.
+ * configuration, methods_rules.c those about rules, MAC tables and cached flows, methods_vm.c and
+ * methods_check.c those that need libvirt, methods_show.c those that tell about ports, drops,
+ * workers and the daemon.
  *
  * A method that says how things shall be has two halves: an edit, which changes a config value and
  * nothing else, and vswitch_change(), which makes it so. `apply` runs the edits of a whole script
@@ -54,6 +54,9 @@ int method_apply(struct rpc_call *call, struct error *e);
 int method_attach_vm(struct rpc_call *call, struct error *e);
 int method_detach_vm(struct rpc_call *call, struct error *e);
 int method_list_vms(struct rpc_call *call, struct error *e);
+
+/* ---- methods_check.c ---- */
+int method_vm_check(struct rpc_call *call, struct error *e);
 
 /* ---- methods_rules.c ---- */
 int method_add_flow(struct rpc_call *call, struct error *e);

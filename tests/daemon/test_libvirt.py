@@ -7,6 +7,7 @@ libvirtd runs as a plain user in a folder of its own, and touches nothing of the
 """
 
 import grp
+import json
 import os
 import pwd
 import shutil
@@ -387,6 +388,45 @@ class Attaching(LibvirtTest):
         self.refused("detach-vm", "br0", "web1", says="it follows domain web1")
         self.virsh("detach-device", "web1", device, "--config")
         self.wait_ports()
+
+
+    def check_vm(self, *args):
+        """The findings of vm-check, which fails when there are problems."""
+        result = self.run_ctl("--json", "vm-check", *args)
+        answer = json.loads(result.out)
+        self.assertEqual(result.status, int(answer["problems"] > 0), result)
+        return [(f["level"], f["text"], f.get("xml", "")) for f in answer["findings"]]
+
+    def test_check(self):
+        """What keeps a VM from its network, step by step."""
+        self.start_both()
+        self.define_vm(head="")
+        self.refused("vm-check", "web2", says="did you mean 'web1'?")
+        findings = self.check_vm("web1")
+        self.assertEqual([level for level, _, _ in findings], ["problem"] * 3)
+        self.assertIn("virsh start web1", findings[0][1])
+        self.assertIn("attach-vm BRIDGE web1", findings[1][1])
+        self.assertEqual(findings[2][2], MEMORY)
+        text = self.run_ctl("vm-check", "web1")
+        self.assertEqual(text.err, "vswitchctl: domain web1: 3 problems\n")
+        self.assertIn("    " + MEMORY + "\n", text.out)
+        self.virsh("undefine", "web1")
+        self.define_vm(interfaces=interface(self.path("x.sock"), "52:54:00:00:00:01") +
+                       interface(self.socket("p", "br7"), "52:54:00:00:00:02") +
+                       interface(self.socket("q"), "52:54:00:00:00:03"))
+        self.wait_ports("q")
+        findings = self.check_vm("web1")
+        said = "\n".join(f"{level}: {text} {xml}" for level, text, xml in findings)
+        self.assertIn("problem: it is not running", said)
+        self.assertIn("bridge='BRIDGE' mac='52:54:00:00:00:01'", said)
+        self.assertIn("there is no bridge br7: add-br br7", said)
+        self.assertIn("<reconnect enabled='yes'", said)
+        self.assertIn("ok: port q of br0 waits for it: listening", said)
+        # a port made by hand for the same socket, which listens on the same side as QEMU
+        self.ctl("add-port", "br0", "hand", "type=vhost-user", "mode=client",
+                 "path=" + self.path("x.sock"))
+        said = "\n".join(text for _, text, _ in self.check_vm("web1"))
+        self.assertIn("both sides connect", said)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,9 @@ unit_tests += tests/unit/test_port_vhost_offload
 tests_unit_test_port_vhost_offload_SOURCES = tests/unit/test_port_vhost_offload.c $(vhost_lab) \
 	$(frames)
 
+unit_tests += tests/unit/test_libvirt_check
+tests_unit_test_libvirt_check_SOURCES = tests/unit/test_libvirt_check.c
+
 unit_tests += tests/unit/test_libvirt_plan
 tests_unit_test_libvirt_plan_SOURCES = tests/unit/test_libvirt_plan.c
 
