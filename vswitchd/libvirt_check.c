@@ -149,8 +149,8 @@ static bool check_metadata(struct check *check)
 		strbuf_printf(&xml, " mac='%s'", nic->mac);
 	strbuf_puts(&xml, "/></metadata>");
 	FIND(check, LIBVIRT_PROBLEM, strbuf_get(&xml),
-	     "its socket %s is not %s/BRIDGE/NAME.sock, no metadata of the domain names its bridge, "
-	     "and no port has this path: put this into the domain with 'virsh edit'",
+	     "its socket %s is not %s/BRIDGE/NAME.sock, no metadata of the domain names its "
+	     "bridge, and no port has this path: put this into the domain with 'virsh edit'",
 	     nic->path, check->facts->rundir);
 	strbuf_uninit(&xml);
 	return true;
