@@ -79,11 +79,52 @@ enum vring_walk vring_packed_take_words(struct vring *ring, struct vring_batch *
 	return take_descriptor(ring, batch, addr, rest, total);
 }
 
-int vring_packed_pop(struct vring *ring, struct vring_batch *batch, unsigned int max)
+/* All flags of a descriptor that have a meaning. */
+#define FLAGS_MASK                                                                                 \
+	(VRING_DESC_F_AVAIL | VRING_DESC_F_USED | VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT |      \
+	 VRING_DESC_F_WRITE)
+
+/* Those of a plain chain that the driver lends in the round of this wrap counter. */
+static ALWAYS_INLINE uint16_t get_plain_flags(const struct vring *ring, bool wrap)
 {
+	return (uint16_t)((wrap ? VRING_DESC_F_AVAIL : VRING_DESC_F_USED) |
+			  (ring->device_writes ? VRING_DESC_F_WRITE : 0));
+}
+
+/* Takes the plain chains that come first, up to `max`. Returns how many. */
+static ALWAYS_INLINE unsigned int pop_plain(struct vring *ring, struct vring_batch *batch,
+					    unsigned int max)
+{
+	const struct vring_window window = vring_window_get(ring);
+	uint16_t slot = ring->next_avail;
+	bool wrap = ring->avail_wrap;
+	uint16_t plain = get_plain_flags(ring, wrap);
 	unsigned int popped = 0;
 
-	while (popped < max) {
+	for (; popped < max; popped++) {
+		const struct vring_slot *desc = &ring->desc[slot];
+		uint64_t rest = LOAD_ACQUIRE(&desc->rest);
+
+		if ((vring_packed_flags(rest) & FLAGS_MASK) != plain ||
+		    !vring_take_plain(batch, &window, LOAD(&desc->addr), vring_packed_len(rest),
+				      vring_packed_id(rest)))
+			break;
+		if (unlikely(++slot == ring->num)) {
+			slot = 0;
+			wrap = !wrap;
+			plain = get_plain_flags(ring, wrap);
+		}
+	}
+	ring->next_avail = slot;
+	ring->avail_wrap = wrap;
+	return popped;
+}
+
+int vring_packed_pop(struct vring *ring, struct vring_batch *batch, unsigned int max)
+{
+	unsigned int popped = pop_plain(ring, batch, max);
+
+	while (unlikely(popped < max)) {
 		uint64_t rest = LOAD_ACQUIRE(&ring->desc[ring->next_avail].rest);
 		enum vring_walk walk;
 
@@ -95,6 +136,7 @@ int vring_packed_pop(struct vring *ring, struct vring_batch *batch, unsigned int
 		if (unlikely(walk == VRING_WALK_FULL))
 			break;
 		popped++;
+		popped += pop_plain(ring, batch, max - popped);
 	}
 	return (int)popped;
 }

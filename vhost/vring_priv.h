@@ -97,12 +97,55 @@ static ALWAYS_INLINE enum vring_walk vring_add_piece(struct vring *ring, struct 
 
 	if (unlikely(!host || !size || ring->log || batch->n_iov == VRING_BATCH_IOV))
 		return vring_add_piece_slow(ring, batch, gpa, size);
-	/* The caller's copy is next: its first line holds all of a small frame, or two do. */
-	__builtin_prefetch(host);
 	batch->iov[batch->n_iov].iov_base = host;
 	batch->iov[batch->n_iov].iov_len = size;
 	batch->n_iov++;
 	return VRING_WALK_OK;
+}
+
+/* What the loops over plain chains (one descriptor, no table, one region) keep in registers. */
+struct vring_window {
+	uint64_t gpa; /* of the region in which the last address was found */
+	uint64_t size; /* its bytes; 0: no plain chains are taken */
+	uint8_t *host;
+};
+
+static ALWAYS_INLINE struct vring_window vring_window_get(const struct vring *ring)
+{
+	const struct guest_region *region = ring->hint;
+
+	return (struct vring_window){
+		.gpa = region->gpa,
+		.size = unlikely(ring->log) ? 0 : region->size,
+		.host = region->host,
+	};
+}
+
+/*
+ * Appends a plain chain. Returns false when it is not so plain: empty, elsewhere in memory, or the
+ * batch is full; nothing is appended then.
+ */
+static ALWAYS_INLINE bool vring_take_plain(struct vring_batch *batch,
+					   const struct vring_window *window, uint64_t gpa,
+					   uint32_t size, uint16_t id)
+{
+	struct vring_chain *chain = &batch->chains[batch->n];
+	uint64_t offset = gpa - window->gpa;
+
+	if (unlikely(offset >= window->size || size > window->size - offset || !size ||
+		     batch->n_iov == VRING_BATCH_IOV))
+		return false;
+	chain->size = size;
+	chain->written = 0;
+	chain->first_iov = (uint16_t)batch->n_iov;
+	chain->n_iov = 1;
+	chain->id = id;
+	chain->n_slots = 1;
+	chain->mark = VRING_NO_MARK;
+	batch->iov[batch->n_iov] = (struct iovec){window->host + offset, size};
+	batch->n_iov++;
+	batch->n++;
+	return true;
 }
 
 /* Parts of the second word of a packed ring's descriptor. */

@@ -122,6 +122,28 @@ static ALWAYS_INLINE bool read_heads(struct vring *ring, uint16_t *heads, unsign
 	return false;
 }
 
+/*
+ * Takes the plain chains that come first among those of `heads`, n of them. Returns how many.
+ */
+static ALWAYS_INLINE unsigned int take_plain(struct vring *ring, struct vring_batch *batch,
+					     const uint16_t *heads, unsigned int n)
+{
+	const uint16_t mask = VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE;
+	const uint16_t plain = ring->device_writes ? VRING_DESC_F_WRITE : 0;
+	const struct vring_window window = vring_window_get(ring);
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		const struct vring_slot *desc = &ring->desc[heads[i]];
+		uint64_t rest = LOAD(&desc->rest);
+
+		if (unlikely((rest_flags(rest) & mask) != plain) ||
+		    !vring_take_plain(batch, &window, LOAD(&desc->addr), rest_len(rest), heads[i]))
+			break;
+	}
+	return i;
+}
+
 int vring_split_pop(struct vring *ring, struct vring_batch *batch, unsigned int max)
 {
 	int available = get_available(ring, max);
@@ -135,10 +157,12 @@ int vring_split_pop(struct vring *ring, struct vring_batch *batch, unsigned int 
 
 		if (!read_heads(ring, heads, n))
 			return -EIO;
-		for (i = 0; i < n && walk == VRING_WALK_OK; i++)
+		i = take_plain(ring, batch, heads, n);
+		while (i < n && walk == VRING_WALK_OK) {
 			walk = take_chain(ring, batch, heads[i]);
-		if (unlikely(walk != VRING_WALK_OK))
-			i--;
+			if (likely(walk == VRING_WALK_OK))
+				i++;
+		}
 		ring->next_avail = (uint16_t)(ring->next_avail + i);
 		popped += i;
 		if (unlikely(walk == VRING_WALK_BROKEN))
