@@ -586,7 +586,7 @@ int datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, v
 			.n_packets = flow->n_packets,
 			.n_bytes = flow->n_bytes,
 			.used_ns = flow->used_ns,
-			.n_signature = flow->n_signature,
+			.n_signature = flow->n_packets - flow->n_slow - flow->n_tier0,
 			.n_tier0 = flow->n_tier0,
 			.tier0_reason = (enum tier0_reason)flow->tier0_reason,
 		};

@@ -61,7 +61,7 @@ struct flow {
 	void *cookie; /* the pipeline's */
 	uint64_t credited_packets; /* of n_packets, told to the pipeline already */
 	uint64_t credited_bytes;
-	uint64_t n_signature; /* of n_packets, found by tier 1 */
+	uint64_t n_slow; /* of n_packets, found in user space, but not by tier 1 */
 	/* Tier 0's, see tier0_flow.h. */
 	uint64_t n_tier0; /* of n_packets, carried by the kernel */
 	uint64_t tier0_since_ns; /* when its rate was looked at; 0: not yet */
@@ -113,7 +113,7 @@ struct flow_cache {
 	uint32_t n_flows; /* flows in use */
 	uint32_t n_touched; /* flows[0..n_touched) have been used at some time */
 	uint32_t
-	    free_list; /* index of a free flow below n_touched, 0: none; chained in flow.hash */
+		free_list; /* index of a free flow below n_touched, 0: none; chained in flow.hash */
 	uint32_t hand; /* the evicting clock's hand */
 	uint32_t n_subtables;
 	uint32_t subtables_capacity;
@@ -121,8 +121,8 @@ struct flow_cache {
 	struct flow_signature_bucket *signatures; /* FLOW_SIGNATURE_BUCKETS */
 	uint64_t lookups_to_rank; /* tier 2 look-ups until the next ranking */
 	uint64_t n_probed; /* subtables looked into, ever */
-	uint64_t
-	    secret[FLOW_KEY_WORDS]; /* random odd multipliers: nobody outside can aim at one slot */
+	uint64_t secret[FLOW_KEY_WORDS]; /* random odd multipliers: nobody outside can aim at one
+					    slot */
 	const struct pipeline *pipeline;
 	void *pipeline_aux;
 	const struct flow_offload *offload; /* NULL: no flow has a slot */
@@ -160,19 +160,26 @@ static inline struct flow *flow_cache_get(const struct flow_cache *cache, uint32
 	return flow->subtable ? flow : NULL;
 }
 
+/* The bits of word `i` in which a packet with `key` is none of the flow's. */
+static inline uint64_t flow_word_diff(const struct flow *flow, const struct flow_key *key, int i)
+{
+	return (key->w[i] & flow->subtable->mask.w[i]) ^ flow->key.w[i];
+}
+
 /* Does the flow answer for packets with `key`? `flow` may be a free place: then it does not. */
 static inline bool flow_matches(const struct flow *flow, const struct flow_key *key)
 {
-	const struct flow_subtable *subtable = flow->subtable;
-	uint64_t diff = 0;
+	uint64_t diff;
 
-	if (unlikely(!subtable))
+	if (unlikely(!flow->subtable))
 		return false;
-	for (int i = 0; i < FLOW_KEY_WORDS_IPV4; i++)
-		diff |= (key->w[i] & subtable->mask.w[i]) ^ flow->key.w[i];
-	if (unlikely(subtable->n_compare > FLOW_KEY_WORDS_IPV4))
+	_Static_assert(FLOW_KEY_WORDS_IPV4 == 5, "each of them is compared");
+	diff = flow_word_diff(flow, key, 0) | flow_word_diff(flow, key, 1) |
+	       flow_word_diff(flow, key, 2) | flow_word_diff(flow, key, 3) |
+	       flow_word_diff(flow, key, 4);
+	if (unlikely(flow->subtable->n_compare > FLOW_KEY_WORDS_IPV4))
 		for (int i = FLOW_KEY_WORDS_IPV4; i < FLOW_KEY_WORDS; i++)
-			diff |= (key->w[i] & subtable->mask.w[i]) ^ flow->key.w[i];
+			diff |= flow_word_diff(flow, key, i);
 	return diff == 0;
 }
 

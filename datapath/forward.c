@@ -167,12 +167,10 @@ static void transmit_staged(struct worker *worker, struct worker_port *wp)
 		transmit(worker, wp, wp->staged, n);
 }
 
-/* Puts a packet up for transmission at port `port_no`; owns it. */
-static void stage(struct worker *worker, struct worker_port *in, uint32_t port_no,
-		  struct packet *packet)
+/* Puts a packet up for transmission at `wp`, NULL if that port is gone; owns it. */
+static ALWAYS_INLINE void stage_at(struct worker *worker, struct worker_port *in,
+				   struct worker_port *wp, struct packet *packet)
 {
-	struct worker_port *wp = rcu_get(&worker->ports[port_no]);
-
 	if (unlikely(!wp)) {
 		drop(worker, in->counters, packet, DROP_PORT_GONE);
 		return;
@@ -181,6 +179,13 @@ static void stage(struct worker *worker, struct worker_port *in, uint32_t port_n
 	mark_dirty(worker, wp);
 	if (wp->n == WORKER_STAGE_MAX)
 		transmit_staged(worker, wp);
+}
+
+/* The same at port `port_no`. */
+static void stage(struct worker *worker, struct worker_port *in, uint32_t port_no,
+		  struct packet *packet)
+{
+	stage_at(worker, in, rcu_get(&worker->ports[port_no]), packet);
 }
 
 /* Flushes the port; keeps it in mind while frames are under way. Locks as transmit(). */
@@ -267,6 +272,10 @@ static void run_actions(struct worker *worker, struct worker_port *in, const str
 static void execute(struct worker *worker, struct worker_port *in, struct batch *batch,
 		    unsigned int first, unsigned int end)
 {
+	/* Neighbours mostly go the same way. */
+	struct worker_port *wp = NULL;
+	uint32_t port_no = 0;
+
 	for (unsigned int i = first; i < end; i++) {
 		struct flow *flow = batch->flows[i];
 		struct packet *packet = batch->packets[i];
@@ -276,10 +285,15 @@ static void execute(struct worker *worker, struct worker_port *in, struct batch 
 		flow->used_ns = worker->now_ns;
 		if (unlikely(!(flow->n_packets & (TIER0_HOT_PACKETS - 1))))
 			tier0_flow_consider(worker, in->port, flow, packet);
-		if (likely(flow->output_port))
-			stage(worker, in, flow->output_port, packet);
-		else
+		if (unlikely(!flow->output_port)) {
 			run_actions(worker, in, flow, packet);
+			continue;
+		}
+		if (flow->output_port != port_no) {
+			port_no = flow->output_port;
+			wp = rcu_get(&worker->ports[port_no]);
+		}
+		stage_at(worker, in, wp, packet);
 	}
 }
 
@@ -334,7 +348,6 @@ static struct flow *classify_slowly(struct worker *worker, const struct flow_key
 	struct flow *flow = flow_cache_lookup_signature(&worker->flows, signature, key);
 
 	if (flow) {
-		flow->n_signature++;
 		counter_add(&worker->stats.hits_signature, 1);
 		return flow->generation == worker->generation ? flow : refresh(worker, key, flow);
 	}
@@ -346,8 +359,10 @@ static struct flow *classify_slowly(struct worker *worker, const struct flow_key
 	} else {
 		flow = translate(worker, key, NULL);
 	}
-	if (flow)
+	if (flow) {
+		flow->n_slow++;
 		flow_cache_remember(&worker->flows, signature, flow);
+	}
 	return flow;
 }
 
@@ -357,11 +372,10 @@ static void extract(struct worker *worker, struct worker_port *in, struct batch 
 {
 	uint32_t in_port = in->port->no;
 	uint64_t n_bytes = 0;
+	unsigned int k = 0;
 
-	batch->n = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *packet = packets[i];
-		unsigned int k = batch->n;
 
 		if (i + 4 < n)
 			__builtin_prefetch(packets[i + 4]->data);
@@ -375,8 +389,9 @@ static void extract(struct worker *worker, struct worker_port *in, struct batch 
 		batch->packets[k] = packet;
 		batch->signatures[k] = flow_signature(packet->hash, in_port);
 		__builtin_prefetch(flow_signature_bucket(&worker->flows, batch->signatures[k]));
-		batch->n++;
+		k++;
 	}
+	batch->n = k;
 	counter_add(&in->counters->rx_packets, n);
 	counter_add(&in->counters->rx_bytes, n_bytes);
 	counter_add(&worker->stats.rx_packets, n);
@@ -401,7 +416,6 @@ static void classify_and_execute(struct worker *worker, struct worker_port *in, 
 
 		if (likely(flow_matches(flow, &batch->keys[i]) &&
 			   flow->generation == worker->generation)) {
-			flow->n_signature++;
 			n_hits++;
 			continue;
 		}

@@ -110,6 +110,7 @@ struct port_rxq {
 	int fd; /* becomes readable when there is something to receive; -1: always
 		 * polled */
 	uint32_t owner; /* id for frames lent to the kernel through it */
+	unsigned int n_empty; /* polls in a row that gave nothing; the worker's own */
 };
 
 /* A transmit queue. Drivers put it at the start of their own structure. */

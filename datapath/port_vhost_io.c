@@ -76,7 +76,10 @@ copy_packet(const struct vhost_rxq *q, struct frame_cache *cache, struct port_co
 
 		packet = packet_alloc(cache);
 		if (likely(packet)) {
-			memcpy(hdr, from, sizeof(hdr->hdr));
+			/* One that means nothing is not looked at: often it has a cache line to
+			 * itself. */
+			if (q->has_offloads)
+				memcpy(hdr, from, sizeof(hdr->hdr));
 			copy_bytes(packet->data, from + header, len);
 			packet->len = packet->total_len = len;
 			return packet;
