@@ -25,6 +25,11 @@ check_PROGRAMS += tests/system/xdp_parse
 tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
 	tests/unit/packets.h $(bed)
 
+system_tests += tests/system/test_tier0_xdp.sh
+check_PROGRAMS += tests/system/tier0_xdp
+tests_system_tier0_xdp_SOURCES = tests/system/tier0_xdp.c tests/unit/packets.c \
+	tests/unit/packets.h tests/unit/frames.c tests/unit/frames.h $(bed)
+
 system_tests += tests/system/test_packet.sh
 check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
@@ -32,3 +37,6 @@ system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS): | $(bpf_skeletons)
 system_tests += tests/system/daemon.sh tests/system/keep_host.sh
+$(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
+	$(tests_system_tier0_xdp_OBJECTS): | $(bpf_skeletons)
+system_tests += tests/system/daemon.sh
