@@ -25,6 +25,10 @@ check_PROGRAMS += tests/system/xdp_parse
 tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
 	tests/unit/packets.h $(bed)
 
+system_tests += tests/system/test_tier0.sh
+check_PROGRAMS += tests/system/tier0
+tests_system_tier0_SOURCES = tests/system/tier0.c $(bed)
+
 system_tests += tests/system/test_tier0_xdp.sh
 check_PROGRAMS += tests/system/tier0_xdp
 tests_system_tier0_xdp_SOURCES = tests/system/tier0_xdp.c tests/unit/packets.c \

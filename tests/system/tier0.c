@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tier 0 on real devices: hot flows are carried out in the kernel, counted to the packet, and never
+ * after a change has returned.
+ *
+ *	q0 --veth-- p0 = port 1   packets come in, each with a serial number
+ *	q1 --veth-- p1 = port 2   packets leave by one of these two, whichever the pipeline
+ *	q2 --veth-- p2 = port 3   says at the time
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "tests/system/bed.h"
+#include "tests/unit/test.h"
+
+#define FRAME_LEN 60
+#define SERIAL_OFFSET 20
+#define SERIALS_MAX (1u << 25)
+#define FLIPS 100
+#define REMOVALS 6
+/* Packets sent between two changes. */
+#define PERIOD_MIN 6000
+#define PATIENCE_NS (60 * CLOCK_NS_PER_S)
+
+static struct bed {
+	struct datapath *dp;
+	int source; /* raw socket on q0 */
+	int sinks[2]; /* on q1, q2 */
+} bed;
+
+/* What the pipeline says and hears. */
+static atomic_uint answer; /* port where all goes; 0: drop */
+static atomic_uint_fast64_t credited; /* packets */
+
+/* For each sink: serial number -> epoch in which it was received, 0: it was not. */
+static uint8_t *received[2];
+static atomic_uint epoch; /* changes that have begun, and 1 */
+static atomic_uint next_serial;
+static atomic_bool stop;
+
+/* ---- the pipeline ---- */
+
+static void translate(void *aux UNUSED, const struct flow_key *key,
+		      struct pipeline_verdict *verdict)
+{
+	unsigned int port = key->in_port == 1 ? atomic_load(&answer) : 0;
+
+	verdict->mask.in_port = UINT32_MAX;
+	verdict->cookie = (void *)(uintptr_t)(port + 1);
+	verdict->drop_reason = DROP_RULE_DROP;
+	if (port)
+		assert_int_equal(action_list_append_output(&verdict->actions, port), 0);
+}
+
+static bool revalidate(void *aux UNUSED, void *cookie, const struct flow_key *key,
+		       uint64_t generation UNUSED)
+{
+	return key->in_port == 1 && (uintptr_t)cookie == atomic_load(&answer) + 1;
+}
+
+static void credit(void *aux UNUSED, void *cookie UNUSED, const struct flow_key *key,
+		   uint64_t n_packets, uint64_t n_bytes, uint64_t used UNUSED)
+{
+	if (key->in_port != 1)
+		return;
+	atomic_fetch_add(&credited, n_packets);
+	assert_int_equal(n_bytes, n_packets * FRAME_LEN);
+}
+
+static void release(void *aux UNUSED, void *cookie UNUSED)
+{
+}
+
+static const struct pipeline pipeline = {
+	.translate = translate,
+	.revalidate = revalidate,
+	.credit = credit,
+	.release = release,
+};
+
+/* ---- the bed ---- */
+
+static void create(bool kernel_tier, uint32_t tier0_flows)
+{
+	struct datapath_config config = {
+		.n_workers = 2,
+		.pipeline = &pipeline,
+		.kernel_tier = kernel_tier,
+		.tier0_flows = tier0_flows,
+	};
+	struct error err = ERROR_INIT;
+
+	atomic_store(&answer, 2);
+	atomic_store(&credited, 0);
+	atomic_store(&next_serial, 0);
+	atomic_store(&stop, false);
+	for (int i = 0; i < 3; i++) {
+		char name[8], peer[8];
+
+		snprintf(name, sizeof(name), "p%d", i);
+		snprintf(peer, sizeof(peer), "q%d", i);
+		bed_add_veth(name, peer, "numrxqueues 1 numtxqueues 1");
+		/* A veth takes redirected frames if its peer polls. */
+		bed_run("ethtool -K %s gro on", peer);
+	}
+	if (datapath_create(&config, &bed.dp, &err))
+		fail_msg("datapath: %s", err.text);
+	for (unsigned int i = 0; i < 3; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "p%u", i);
+		assert_int_equal(bed_add_port(bed.dp, name, ""), i + 1);
+	}
+	bed.source = bed_open_raw("q0", false);
+	bed.sinks[0] = bed_open_raw("q1", false);
+	bed.sinks[1] = bed_open_raw("q2", false);
+}
+
+static void destroy(void)
+{
+	close(bed.source);
+	close(bed.sinks[0]);
+	close(bed.sinks[1]);
+	datapath_destroy(bed.dp);
+	for (int i = 0; i < 3; i++)
+		bed_run("ip link del p%d", i);
+}
+
+/* Sends the next packet; false: there was no room. */
+static bool send_one(void)
+{
+	uint32_t serial = atomic_fetch_add(&next_serial, 1);
+	uint8_t frame[FRAME_LEN];
+
+	bed_fill(frame, sizeof(frame), 0);
+	memcpy(frame + SERIAL_OFFSET, &serial, sizeof(serial));
+	return send(bed.source, frame, sizeof(frame), 0) == sizeof(frame);
+}
+
+/* What the kernel lost ahead of the switch, so that it was not counted. */
+static uint64_t count_lost(const struct port_counters *sum)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < DROP_N_REASONS; i++)
+		if (drop_reason_stage((enum drop_reason)i) == DROP_STAGE_KERNEL)
+			n += sum->drops[i];
+	return n;
+}
+
+static uint64_t count_drops(const struct port_counters *sum)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < DROP_N_REASONS; i++)
+		n += sum->drops[i];
+	return n - count_lost(sum);
+}
+
+static uint64_t count_tier0(void)
+{
+	uint64_t n = 0;
+
+	datapath_fold_counters(bed.dp);
+	for (unsigned int i = 0; i < datapath_get_n_workers(bed.dp); i++) {
+		struct worker_stats stats;
+
+		datapath_get_worker_stats(bed.dp, i, &stats);
+		n += stats.hits_tier0;
+	}
+	return n;
+}
+
+static uint64_t count_rx(void)
+{
+	struct port_counters sum;
+
+	datapath_fold_counters(bed.dp);
+	bed_get_counters(bed.dp, 1, &sum);
+	return sum.rx_packets + count_lost(&sum);
+}
+
+/* Waits until the port has seen `n` packets. */
+static void wait_rx(uint64_t n)
+{
+	uint64_t end = clock_now() + PATIENCE_NS;
+
+	while (count_rx() < n) {
+		assert_true(clock_now() < end);
+		usleep(2000);
+	}
+	assert_int_equal(count_rx(), n);
+}
+
+/* Packets in are packets out or drops, over all ports and tiers; each was credited. */
+static void check_balance(uint64_t n_sent)
+{
+	struct port_counters sums[3];
+	uint64_t out = 0, drops = 0;
+
+	wait_rx(n_sent);
+	for (uint32_t i = 0; i < 3; i++) {
+		bed_get_counters(bed.dp, i + 1, &sums[i]);
+		out += sums[i].tx_packets;
+		drops += count_drops(&sums[i]);
+	}
+	assert_int_equal(sums[0].rx_packets, out + drops);
+	assert_int_equal(sums[0].rx_bytes, sums[0].rx_packets * FRAME_LEN);
+	assert_int_equal(atomic_load(&credited), sums[0].rx_packets);
+}
+
+/* Sends until the kernel carries the packets. Returns how many it took. */
+static uint64_t warm_up(void)
+{
+	uint64_t end = clock_now() + PATIENCE_NS, before = count_tier0(), n = 0;
+
+	while (count_tier0() == before) {
+		assert_true(clock_now() < end);
+		for (int i = 0; i < 50; i++)
+			n += send_one();
+		usleep(1000);
+	}
+	return n;
+}
+
+/* ---- tests ---- */
+
+static void check_status(const char *in, const char *out)
+{
+	assert_string_equal(bed_get_status(bed.dp, 1, "kernel tier in"), in);
+	assert_string_equal(bed_get_status(bed.dp, 2, "kernel tier out"), out);
+}
+
+static void test_counters(void **state UNUSED)
+{
+	uint64_t n;
+
+	create(true, 0);
+	check_status("yes", "yes");
+	n = warm_up();
+	for (int i = 0; i < 20000; i++)
+		n += send_one();
+	check_balance(n);
+	assert_true(count_tier0() > n * 9 / 10);
+	/* Drops are exact as well. */
+	atomic_store(&answer, 0);
+	datapath_invalidate(bed.dp);
+	n += warm_up();
+	for (int i = 0; i < 20000; i++)
+		n += send_one();
+	check_balance(n);
+	assert_true(count_tier0() > n * 8 / 10);
+	destroy();
+}
+
+/* A flow that the rules confirm stays in; only the packet that asks for it goes to the worker. */
+static void test_confirmed(void **state UNUSED)
+{
+	struct tier0_stats stats;
+	uint64_t n, before;
+
+	create(true, 0);
+	n = warm_up();
+	before = count_tier0();
+	for (int i = 0; i < 100; i++) {
+		datapath_invalidate(bed.dp);
+		n += send_one();
+		wait_rx(n);
+		for (int k = 0; k < 9; k++)
+			n += send_one();
+	}
+	check_balance(n);
+	assert_int_equal(count_tier0() - before, 900);
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_int_equal(stats.n_inserted, 1);
+	destroy();
+}
+
+static void *send_all(void *aux UNUSED)
+{
+	uint64_t *n_sent = calloc(1, sizeof(*n_sent));
+
+	while (!atomic_load(&stop) && atomic_load(&next_serial) < SERIALS_MAX - 1)
+		*n_sent += send_one();
+	return n_sent;
+}
+
+static void *receive_all(void *sink_)
+{
+	int sink = (int)(intptr_t)sink_;
+	uint8_t frame[2048];
+
+	while (!atomic_load(&stop)) {
+		uint32_t serial;
+
+		if (bed_receive(bed.sinks[sink], frame, sizeof(frame), 20) != FRAME_LEN)
+			continue;
+		memcpy(&serial, frame + SERIAL_OFFSET, sizeof(serial));
+		if (serial < SERIALS_MAX)
+			received[sink][serial] = (uint8_t)atomic_load(&epoch);
+	}
+	return NULL;
+}
+
+/* A time in which packets had to go to one port, and the serial numbers sent in it. */
+struct period {
+	unsigned int answer; /* 2 or 3; 0: nowhere */
+	uint8_t epoch;
+	uint32_t first; /* sent after the change had returned */
+	uint32_t end; /* one past the last that was sent before the next change began */
+};
+
+/*
+ * No packet that was sent in the period, and received before the next one began, was received
+ * elsewhere. (One that waited in a ring for longer, because the worker did not run, went where the
+ * next answer said.) Returns how many were received in the period.
+ */
+static uint32_t check_period(const struct period *period)
+{
+	uint32_t n = 0;
+
+	for (uint32_t serial = period->first; serial < period->end; serial++) {
+		for (unsigned int sink = 0; sink < 2; sink++) {
+			if (received[sink][serial] != period->epoch)
+				continue;
+			n++;
+			if (sink + 2 != period->answer)
+				fail_msg("packet %u of %u to %u went to port %u, not %u", serial,
+					 period->first, period->end, sink + 2, period->answer);
+		}
+	}
+	return n;
+}
+
+struct traffic {
+	pthread_t sender, receivers[2];
+};
+
+static void start_traffic(struct traffic *traffic)
+{
+	atomic_store(&epoch, 1);
+	for (intptr_t i = 0; i < 2; i++) {
+		received[i] = calloc(SERIALS_MAX, 1);
+		assert_non_null(received[i]);
+		assert_int_equal(
+			pthread_create(&traffic->receivers[i], NULL, receive_all, (void *)i), 0);
+	}
+	assert_int_equal(pthread_create(&traffic->sender, NULL, send_all, NULL), 0);
+}
+
+static void free_received(void)
+{
+	free(received[0]);
+	free(received[1]);
+}
+
+/* Returns how many packets were sent. */
+static uint64_t stop_traffic(struct traffic *traffic)
+{
+	uint64_t n, *n_sent;
+
+	atomic_store(&stop, true);
+	pthread_join(traffic->sender, (void **)&n_sent);
+	for (int i = 0; i < 2; i++)
+		pthread_join(traffic->receivers[i], NULL);
+	n = *n_sent;
+	free(n_sent);
+	return n;
+}
+
+/* Lets so many packets be sent that the period can be judged, and the flow gets hot again. */
+static void wait_sent(uint32_t n)
+{
+	uint32_t start = atomic_load(&next_serial);
+	uint64_t end = clock_now() + PATIENCE_NS;
+
+	while (atomic_load(&next_serial) - start < n) {
+		assert_true(clock_now() < end);
+		usleep(1000);
+	}
+}
+
+static void test_flips(void **state UNUSED)
+{
+	static struct period periods[FLIPS];
+	struct traffic traffic;
+	uint32_t n_received = 0;
+	uint64_t n_sent;
+
+	create(true, 0);
+	start_traffic(&traffic);
+	wait_sent(1000);
+	for (int i = 0; i < FLIPS; i++) {
+		periods[i].answer = i % 2 ? 2 : 3;
+		periods[i].epoch = (uint8_t)(atomic_fetch_add(&epoch, 1) + 1);
+		atomic_store(&answer, periods[i].answer);
+		datapath_invalidate(bed.dp);
+		periods[i].first = atomic_load(&next_serial);
+		wait_sent(PERIOD_MIN);
+		periods[i].end = atomic_load(&next_serial);
+		datapath_sweep(bed.dp, 10 * CLOCK_NS_PER_S);
+	}
+	n_sent = stop_traffic(&traffic);
+	for (int i = 0; i < FLIPS; i++)
+		n_received += check_period(&periods[i]);
+	assert_true(n_received > FLIPS * PERIOD_MIN / 10);
+	check_balance(n_sent);
+	print_message("%u packets sent, %u of the periods' received, %u carried by tier 0\n",
+		      (unsigned int)n_sent, n_received, (unsigned int)count_tier0());
+	assert_true(count_tier0() > n_sent / 4);
+	free_received();
+	destroy();
+}
+
+/* A port that goes takes its flows along; another one in its place starts with none. */
+static void test_removal(void **state UNUSED)
+{
+	struct traffic traffic;
+
+	create(true, 0);
+	start_traffic(&traffic);
+	for (int i = 0; i < REMOVALS; i++) {
+		struct period period = {.answer = 0};
+		uint64_t before = count_tier0(), end = clock_now() + PATIENCE_NS;
+
+		/* A slot that was given up is free when it has been swept. */
+		while (count_tier0() == before) {
+			assert_true(clock_now() < end);
+			datapath_sweep(bed.dp, 10 * CLOCK_NS_PER_S);
+			usleep(20000);
+		}
+		assert_int_equal(datapath_remove_port(bed.dp, 2), 0);
+		period.epoch = (uint8_t)(atomic_fetch_add(&epoch, 1) + 1);
+		period.first = atomic_load(&next_serial);
+		wait_sent(PERIOD_MIN);
+		period.end = atomic_load(&next_serial);
+		check_period(&period);
+		atomic_fetch_add(&epoch, 1);
+		assert_int_equal(bed_add_port(bed.dp, "p1", ""), 2);
+	}
+	stop_traffic(&traffic);
+	free_received();
+	destroy();
+}
+
+/* Idle flows leave, and their places are used again. */
+static void test_idle(void **state UNUSED)
+{
+	struct tier0_stats stats;
+	uint64_t n;
+
+	create(true, 0);
+	n = warm_up();
+	for (int i = 0; i < 10; i++) {
+		datapath_sweep(bed.dp, 1000 * CLOCK_NS_PER_S);
+		datapath_fold_counters(bed.dp);
+	}
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_int_equal(stats.n_flows, 0);
+	assert_int_equal(stats.n_masks, 0);
+	assert_int_equal(stats.n_waiting, 0);
+	n += warm_up();
+	check_balance(n);
+	destroy();
+}
+
+static void test_off(void **state UNUSED)
+{
+	uint64_t n = 0;
+
+	create(false, 0);
+	check_status("no: it is switched off", "no: it is switched off");
+	for (int i = 0; i < 2000; i++)
+		n += send_one();
+	check_balance(n);
+	assert_int_equal(count_tier0(), 0);
+	destroy();
+}
+
+/* A port that takes no redirected frames is sent to from user space, and says why. */
+static void test_no_target(void **state UNUSED)
+{
+	uint64_t n;
+
+	create(true, 0);
+	n = warm_up();
+	bed_run("ethtool -K q1 gro off");
+	assert_int_equal(datapath_get_port(bed.dp, 2)->class->refresh(
+				 datapath_get_port(bed.dp, 2)),
+			 0);
+	check_status("yes", "no: the veth's peer has neither GRO nor an XDP program");
+	check_balance(n);
+	n += 500;
+	for (int i = 0; i < 500; i++)
+		assert_true(send_one());
+	check_balance(n);
+	destroy();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_counters), cmocka_unit_test(test_confirmed),
+		cmocka_unit_test(test_idle),	 cmocka_unit_test(test_off),
+		cmocka_unit_test(test_no_target), cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_removal),
+	};
+
+	bed_enter();
+	return cmocka_run_group_tests_name("tier0", tests, NULL, NULL);
+}
