@@ -156,10 +156,10 @@ def check_content(sender, receiver, address):
 def new_guest(host, number, mode="server", **options):
     """Guest vmN with the socket of port vmN; the port is the server unless mode says else. The guest's
     card is the other half: it connects to a server, and again after a while."""
-    queues, mtu = options.pop("queues", 1), options.pop("mtu", None)
+    queues, driver = options.pop("queues", 1), options.pop("driver", "")
     guest = Guest(host, f"vm{number}", **options)
     guest.number = number
-    guest.add_nic(socket_of(guest.name), mac_of(number), queues=queues, mtu=mtu,
+    guest.add_nic(socket_of(guest.name), mac_of(number), queues=queues, options=driver,
                   mode="client" if mode == "server" else "server")
     host.ctl("add-port", BRIDGE, guest.name, "type=vhost-user", f"mode={mode}",
              f"path={socket_of(guest.name)}", f"queues={queues}")

@@ -26,7 +26,7 @@ DOMAIN = """<domain type='qemu'>
  <name>{name}</name>
  <memory unit='MiB'>{memory}</memory>
  <vcpu>{cpus}</vcpu>
- <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
+ {backing}
  <os>
   <type arch='x86_64' machine='{machine}'>hvm</type>
   <kernel>{image}/vmlinuz</kernel>
@@ -45,12 +45,13 @@ DOMAIN = """<domain type='qemu'>
 </domain>
 """
 
+SHARED = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+
 NIC = """<interface type='vhostuser'>
  <mac address='{mac}'/>
  <source type='unix' path='{path}' mode='{mode}'>{reconnect}</source>
  <model type='virtio'/>
  <driver{driver}
- {mtu}
 </interface>
 """
 
@@ -82,12 +83,13 @@ class Guest:
 
     folder = "/tmp"  # for files
 
-    def __init__(self, host, name, cpus=1, memory=128, machine="pc"):
+    def __init__(self, host, name, cpus=1, memory=128, machine="pc", shared=True):
         self.host = host
         self.name = name
         self.cpus = cpus
         self.memory = memory
         self.machine = machine
+        self.backing = SHARED if shared else ""
         self.metadata = ""
         self.nics = []
         self.jobs = self.orders = self.boots = 0
@@ -99,19 +101,20 @@ class Guest:
 
     # ---- the domain
 
-    def add_nic(self, path, mac, mode="client", queues=1, mtu=None):
-        driver = f" queues='{queues}'/>" if queues > 1 else "/>"
+    def add_nic(self, path, mac, mode="client", queues=1, options=""):
+        """options: further attributes of the card's <driver>"""
+        driver = f" queues='{queues}' {options}/>" if queues > 1 else f" {options}/>"
         # a card that connects looks for a switch that was restarted each second
         reconnect = "<reconnect enabled='yes' timeout='1'/>" if mode == "client" else ""
         self.nics.append(NIC.format(path=path, mac=mac, mode=mode, driver=driver,
-                                    reconnect=reconnect,
-                                    mtu=f"<mtu size='{mtu}'/>" if mtu else ""))
+                                    reconnect=reconnect))
 
     def xml(self):
         return DOMAIN.format(name=self.name, memory=self.memory, cpus=self.cpus,
-                             machine=self.machine, image=GUEST_IMAGE, cmdline=CMDLINE,
-                             console=self.console(), orders=f"/run/{self.name}.orders",
-                             interfaces="".join(self.nics), metadata=self.metadata)
+                             machine=self.machine, backing=self.backing, image=GUEST_IMAGE,
+                             cmdline=CMDLINE, console=self.console(),
+                             orders=f"/run/{self.name}.orders", interfaces="".join(self.nics),
+                             metadata=self.metadata)
 
     def console(self):
         return f"{ROOT}/{self.name}.console"

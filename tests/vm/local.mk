@@ -2,6 +2,7 @@
 # tests/vm/: real guests under a private libvirtd, root; one script a subject. A guest boots in 5 s, so
 # each script boots its guests once for all its scenarios, and scripts run side by side with -j2.
 
+vm_tests += tests/vm/test_libvirt.py
 vm_tests += tests/vm/test_life.py
 vm_tests += tests/vm/test_traffic.py
 vm_tests += tests/vm/test_migration.py

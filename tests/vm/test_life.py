@@ -154,7 +154,7 @@ def hot_plug(bed):
     path = f"{ROOT}/nic.xml"
     with open(path, "w", encoding="utf-8") as out:
         out.write(NIC.format(mac=mac_of(21), path=socket_of("vm1b"), mode="client", driver="/>",
-                             mtu="", reconnect=""))
+                             reconnect=""))
     for _ in range(2):
         host.virsh("attach-device", "vm1", path, "--live")
         wait_for("vm1 sees the card", lambda: bed.vm1.status("[ -e /sys/class/net/eth1 ]") == 0)

@@ -21,8 +21,9 @@ class Bed:
         host.start_switch("--workers", "2", "--cores", "none")
         host.ctl("add-br", BRIDGE, "local=no")
         self.vm1 = new_guest(host, 1)
-        # two processors and two queue pairs; QEMU is the one that listens
-        self.vm2 = new_guest(host, 2, mode="client", cpus=2, queues=2, machine="q35")
+        # two processors and two queue pairs of long packed rings; QEMU is the one that listens
+        self.vm2 = new_guest(host, 2, mode="client", cpus=2, queues=2, machine="q35",
+                             driver="packed='on' rx_queue_size='1024' tx_queue_size='1024'")
         self.guests = [self.vm1, self.vm2]
         for guest in self.guests:
             guest.start()
@@ -107,7 +108,7 @@ def no_offloads(bed):
     path = f"{ROOT}/plain.xml"
     with open(path, "w", encoding="utf-8") as out:
         out.write(NIC.format(mac=mac_of(3), path=socket_of("plain"), mode="client", reconnect="",
-                             driver=f"><host {off} gso='off'/><guest {off}/></driver>", mtu=""))
+                             driver=f"><host {off} gso='off'/><guest {off}/></driver>"))
     bed.host.virsh("attach-device", "vm1", path, "--live")
     wait_for("vm1 sees the card", lambda: bed.vm1.status("[ -e /sys/class/net/eth1 ]") == 0)
     bed.vm1.set_up("198.51.100.1/24", device="eth1")
@@ -234,12 +235,12 @@ def idle(bed):
 
 @scenario("a port goes and comes back under a running guest")
 def port_again(bed):
-    path = "path=/run/vswitch/vm2.sock"
-    bed.host.ctl("del-port", BRIDGE, "vm2")
-    check(not bed.vm1.answers_from("192.0.2.2"), "vm2 answers without a port")
-    bed.host.ctl("add-port", BRIDGE, "vm2", "type=vhost-user", "mode=client", path, "queues=2")
-    wait_for("vm2 is back", lambda: bed.vm1.answers_from("192.0.2.2"), 20)
-    stream(bed.vm2, bed.vm1, "192.0.2.2", "-n 4M")
+    """With split rings: of packed ones QEMU cannot tell a new back end where they stand."""
+    bed.host.ctl("del-port", BRIDGE, "vm1")
+    check(not bed.vm2.answers_from("192.0.2.1"), "vm1 answers without a port")
+    bed.host.ctl("add-port", BRIDGE, "vm1", "type=vhost-user", f"path={socket_of('vm1')}")
+    wait_for("vm1 is back", lambda: bed.vm2.answers_from("192.0.2.1"), 20)
+    stream(bed.vm1, bed.vm2, "192.0.2.1", "-n 4M")
 
 
 @scenario("packets in are packets out and counted drops")

@@ -50,6 +50,17 @@ class Failure(Exception):
     """Something is not as the test says it must be."""
 
 
+def check_refused(words, function, *arguments):
+    """It fails, and says each of the words."""
+    try:
+        function(*arguments)
+    except Failure as failure:
+        missing = [word for word in words if word not in str(failure)]
+        check(not missing, f"{missing} not said in: {failure}")
+        return
+    raise Failure(f"{arguments}: not refused")
+
+
 def check(condition, text):
     if not condition:
         raise Failure(text)
@@ -346,6 +357,9 @@ class Host:
 
     def counters(self, port, bridge="br0"):
         return self.ctl_json("dump-ports", bridge, port)["ports"][0]
+
+    def ports(self, bridge="br0"):
+        return self.ctl("list-ports", bridge).split()
 
     def balance(self):
         """Packets in and copies less packets out and counted drops, over all ports: 0 at rest."""
