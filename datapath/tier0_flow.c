@@ -181,8 +181,12 @@ static bool is_final(uint8_t reason)
 void tier0_flow_consider(struct worker *worker, const struct port *in, struct flow *flow,
 			 const struct packet *packet)
 {
-	uint64_t since_ns = flow->tier0_since_ns;
+	uint64_t since_ns;
 
+	/* Most ports have none: then no more of the flow is touched. */
+	if (!in->tier0.program)
+		return;
+	since_ns = flow->tier0_since_ns;
 	flow->tier0_since_ns = worker->now_ns;
 	if (flow->tier0_slot || is_final(flow->tier0_reason) ||
 	    worker->n_tier0_round == TIER0_ROUND_MAX || !atomic_load(&worker->dp->tier0->is_ready))
@@ -196,7 +200,7 @@ void tier0_flow_consider(struct worker *worker, const struct port *in, struct fl
 
 		if (copy.csum == PACKET_CSUM_MAYBE)
 			packet_resolve_csum(&copy);
-		if (copy.csum == PACKET_CSUM_PARTIAL && in->tier0.program &&
+		if (copy.csum == PACKET_CSUM_PARTIAL &&
 		    (in->tier0.program->flags & TIER0_PORT_PARTIAL)) {
 			flow->tier0_reason = TIER0_CHECKSUM;
 			return;
@@ -215,15 +219,19 @@ void tier0_flow_stamp(struct worker *worker, const struct flow *flow)
 				 __ATOMIC_RELEASE);
 }
 
-enum tier0_reason tier0_flow_get_reason(const struct worker *worker, const struct flow *flow)
+enum tier0_reason tier0_flow_get_reason(struct worker *worker, const struct flow *flow)
 {
-	const struct tier0 *tier0 = worker->dp->tier0;
+	struct tier0 *tier0 = worker->dp->tier0;
+	const struct worker_port *in;
 
-	if (!atomic_load(&((struct tier0 *)(uintptr_t)tier0)->is_ready))
+	if (!atomic_load(&tier0->is_ready))
 		return TIER0_OFF;
 	if (flow->tier0_slot && tier0->entries[flow->tier0_slot].state == TIER0_IN_USE)
 		return TIER0_NONE;
-	return flow->tier0_reason ? (enum tier0_reason)flow->tier0_reason : TIER0_COLD;
+	if (flow->tier0_reason)
+		return (enum tier0_reason)flow->tier0_reason;
+	in = rcu_get(&worker->ports[flow->key.in_port & PORT_NO_MAX]);
+	return in && in->port->tier0.program ? TIER0_COLD : TIER0_INGRESS;
 }
 
 /* ---- going out --------------------------------------------------------------------------------

@@ -56,6 +56,6 @@ void tier0_flow_purge(struct worker *worker, struct flow *flow, uint32_t port_no
 void tier0_flow_reap(struct worker *worker, bool force);
 
 /* Why the flow is not in, TIER0_NONE: it is. */
-enum tier0_reason tier0_flow_get_reason(const struct worker *worker, const struct flow *flow);
+enum tier0_reason tier0_flow_get_reason(struct worker *worker, const struct flow *flow);
 
 #endif
