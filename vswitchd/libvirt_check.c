@@ -344,10 +344,11 @@ static void check_drops(struct check *check)
 		bool is_all = drop_reason_stage(reason) == DROP_STAGE_FLOW && facts->rx_packets &&
 			      flow >= facts->rx_packets;
 
-		if (facts->drops[i])
+		/* before the guest was up, nothing could reach it */
+		if (facts->drops[i] && reason != DROP_TX_DOWN)
 			FIND(check, is_all ? LIBVIRT_PROBLEM : LIBVIRT_HINT, NULL,
-			     "%" PRIu64 " packets of port %s were dropped, %s: %s%s",
-			     facts->drops[i], check->port, drop_reason_name(reason),
+			     "packets of port %s that were dropped, %s: %" PRIu64 ", %s%s",
+			     check->port, drop_reason_name(reason), facts->drops[i],
 			     drop_reason_help(reason),
 			     is_all ? " (nothing that the guest sends gets through: vswitchctl "
 				      "trace shows why)"
@@ -366,8 +367,8 @@ static void check_traffic(struct check *check)
 		     check->port);
 	else if (!facts->tx_packets)
 		FIND(check, LIBVIRT_HINT, NULL,
-		     "port %s has had %" PRIu64 " packets from the guest and sent none to it: does "
-		     "nobody answer?",
+		     "port %s has had packets from the guest (%" PRIu64 ") and sent none to it: "
+		     "does nobody answer?",
 		     check->port, facts->rx_packets);
 }
 
@@ -389,8 +390,8 @@ static void check_nic(struct check *check)
 	check_traffic(check);
 	if (check->report->n_problems == before)
 		FIND(check, LIBVIRT_OK, NULL,
-		     "port %s of %s is connected and up, %" PRIu64 " packets from the guest, "
-		     "%" PRIu64 " to it",
+		     "port %s of %s is connected and up; packets from the guest: %" PRIu64
+		     ", to it: %" PRIu64,
 		     check->port, check->bridge, facts->rx_packets, facts->tx_packets);
 }
 

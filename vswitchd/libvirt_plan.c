@@ -291,7 +291,7 @@ static int set_options(const struct libvirt_plan *plan, const struct libvirt_wan
 
 	err = config_options_set(options, "path", is_default ? NULL : nic->path);
 	if (!err)
-		err = config_options_set(options, "mode", nic->is_server ? "client" : "server");
+		err = config_options_set(options, "mode", nic->is_server ? "client" : NULL);
 	if (!err)
 		err = set_number(options, "queues", nic->queues, 1);
 	if (!err)

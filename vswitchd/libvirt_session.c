@@ -25,7 +25,10 @@ struct session {
 	struct libvirt_thread *thread;
 	pthread_t loop; /* runs libvirt's events, and its keep-alive */
 	virConnectPtr conn; /* NULL: not connected */
-	uint64_t due_ns; /* clock_now() of the next attempt, or the next look at all domains */
+	uint64_t due_ns; /* clock_now() of the next attempt, or the next look at domains */
+	unsigned int n_looks; /* since all domains were looked at */
+	char (*transients)[LIBVIRT_UUID_SIZE]; /* transient domains at the last look; owned */
+	size_t n_transients;
 	bool was_told; /* that there is no connection */
 	unsigned int retry_s; /* pause ahead of the next attempt */
 	int callbacks[ALL_CALLBACKS]; /* registered for events; -1: not supported */
@@ -283,6 +286,37 @@ static void refresh_all(struct session *s)
 	free(doms);
 }
 
+/* Was the transient domain there at the last look? */
+static bool is_known(const struct session *s, const char *uuid)
+{
+	for (size_t i = 0; i < s->n_transients; i++) {
+		if (strcmp(s->transients[i], uuid) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Tells of transient domains that are new: nothing else may, until QEMU has found the switch. */
+static void look_for_transients(struct session *s)
+{
+	virDomainPtr *doms = NULL;
+	int n = virConnectListAllDomains(s->conn, &doms, VIR_CONNECT_LIST_DOMAINS_TRANSIENT);
+	char(*now)[LIBVIRT_UUID_SIZE] = n > 0 ? calloc((size_t)n, sizeof(*now)) : NULL;
+
+	for (int i = 0; i < n && now; i++) {
+		if (virDomainGetUUIDString(doms[i], now[i]) == 0 && !is_known(s, now[i]))
+			refresh(s, now[i]);
+	}
+	for (int i = 0; i < n; i++)
+		virDomainFree(doms[i]);
+	free(doms);
+	if (n < 0)
+		return;
+	free(s->transients);
+	s->transients = now;
+	s->n_transients = now ? (size_t)n : 0;
+}
+
 /* ---- jobs -------------------------------------------------------------------------------------
  */
 
@@ -518,7 +552,8 @@ static void connect_session(struct session *s)
 	learn_user(s);
 	tell_connected(s);
 	refresh_all(s);
-	set_timer(s, LIBVIRT_POLL_S);
+	s->n_looks = 0;
+	set_timer(s, LIBVIRT_LOOK_S);
 }
 
 static void disconnect(struct session *s)
@@ -575,6 +610,17 @@ static void refresh_dirty(struct session *s)
 	}
 }
 
+/* What has no event. */
+static void look(struct session *s)
+{
+	look_for_transients(s);
+	if (++s->n_looks >= LIBVIRT_POLL_S / LIBVIRT_LOOK_S) {
+		refresh_all(s);
+		s->n_looks = 0;
+	}
+	set_timer(s, LIBVIRT_LOOK_S);
+}
+
 /* One turn: whatever is to be done now. */
 static void work(struct session *s)
 {
@@ -589,10 +635,8 @@ static void work(struct session *s)
 	run_jobs(s);
 	if (!s->conn)
 		return;
-	if (clock_now() >= s->due_ns) {
-		refresh_all(s);
-		set_timer(s, LIBVIRT_POLL_S);
-	}
+	if (clock_now() >= s->due_ns)
+		look(s);
 	refresh_dirty(s);
 }
 
@@ -665,6 +709,7 @@ void *libvirt_thread_main(void *arg)
 		disconnect(&s);
 	stop_loop(&s);
 out:
+	free(s.transients);
 	mutex_uninit(&s.lock);
 	return NULL;
 }

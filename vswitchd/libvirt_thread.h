@@ -17,9 +17,11 @@
  * The thread connects, and again when the connection is lost, with growing pauses up to
  * LIBVIRT_RETRY_MAX_S. Keep-alive messages find a libvirtd that answers no more. Once connected it
  * tells of all domains, and then of each that changes, as events say so (started, stopped, defined,
- * devices plugged and unplugged, metadata). Not every change has an event: a device that was
- * plugged into the next start only has none, and a transient domain's start is told when QEMU runs;
- * therefore all domains are looked at every LIBVIRT_POLL_S as well.
+ * devices plugged and unplugged, metadata). Not every change has an event. A device that was
+ * plugged into the next start only has none: so all domains are looked at every LIBVIRT_POLL_S as
+ * well. A transient domain's start is told when QEMU runs, but a QEMU that listens at a socket
+ * waits ahead of that for the switch to connect: so transient domains are listed every
+ * LIBVIRT_LOOK_S.
  *
  * Jobs are carried out in their order, between events. A job that is submitted always comes back,
  * in a message, unless the thread is destroyed before.
@@ -38,6 +40,7 @@
 
 #define LIBVIRT_RETRY_MAX_S 10
 #define LIBVIRT_POLL_S 10
+#define LIBVIRT_LOOK_S 2
 #define LIBVIRT_KEEPALIVE_S 5 /* between messages; three without an answer end the connection */
 #define LIBVIRT_STOP_S 2
 

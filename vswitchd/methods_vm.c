@@ -438,8 +438,11 @@ static void on_attach(void *aux, int err, struct error *e, struct libvirt_domain
 /* The options that are not the port's. */
 static int read_attach(struct command *command, const struct rpc_call *call, struct error *e)
 {
+	const char *mtu = json_string_value(json_object_get(command->options, "mtu"));
 	const char *mac = rpc_get_string(call, "mac");
 
+	/* whether it makes sense is for the port to say */
+	command->nic.mtu = mtu ? (uint32_t)strtoul(mtu, NULL, 10) : 0;
 	command->queues = rpc_get_uint(call, "queues", 0);
 	command->ofport = rpc_get_uint(call, "ofport_request", 0);
 	if (rpc_has(call, "queues") && (command->queues < 1 || command->queues > PORT_QUEUES_MAX))

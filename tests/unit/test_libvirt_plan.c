@@ -123,7 +123,7 @@ static void test_by_path(void **state)
 	assert_non_null(port);
 	assert_string_equal(port->type, "vhost-user");
 	has(port, "path", NULL); /* it is the default */
-	has(port, "mode", "server");
+	has(port, "mode", NULL); /* the switch listens */
 	has(port, "queues", "4");
 	has(port, "mtu", "1600");
 	has(port, "domain", "web1");
