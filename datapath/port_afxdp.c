@@ -534,7 +534,7 @@ static void set_target(struct afxdp_port *port, struct tier0_target *target, str
 
 	target->ifindex = (uint32_t)port->ifindex;
 	target->max_len = port_get_max_len(&port->base);
-	target->flags = 0;
+	target->flags = TIER0_TARGET_TC;
 	if (ret == -EOPNOTSUPP)
 		error_set(why, ret, "Linux before 6.3 does not tell whether the device can");
 	else if (ret)
@@ -545,8 +545,8 @@ static void set_target(struct afxdp_port *port, struct tier0_target *target, str
 				  ? "the driver has no ndo_xdp_xmit"
 				  : "the veth's peer has neither GRO nor an XDP program");
 	else
-		target->flags = TIER0_TARGET_XDP |
-				(features & NETDEV_XDP_XMIT_SG ? TIER0_TARGET_FRAGS : 0);
+		target->flags |= TIER0_TARGET_XDP |
+				 (features & NETDEV_XDP_XMIT_SG ? TIER0_TARGET_FRAGS : 0);
 }
 
 /* Brings the target up to date. */
@@ -587,6 +587,7 @@ static void start_tier0(struct afxdp_port *port)
 	if (!port->tier0_maps)
 		return;
 	tier0->program = port->prog->tier0;
+	tier0->sends_by = TIER0_TARGET_XDP;
 	if (tier0->program)
 		tier0->program->flags = gets_partial_csums(port) ? TIER0_PORT_PARTIAL : 0;
 	else
@@ -763,8 +764,11 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		tell(cb, aux, "kernel tier in", "yes");
 	else
 		tell(cb, aux, "kernel tier in", "no: %s", port_->tier0.why_no_program.text);
-	if (port_->tier0.target.flags)
+	if (port_->tier0.target.flags & TIER0_TARGET_XDP)
 		tell(cb, aux, "kernel tier out", "yes");
+	else if (port_->tier0.target.flags)
+		tell(cb, aux, "kernel tier out", "from containers alone: %s",
+		     port_->tier0.why_no_target.text);
 	else
 		tell(cb, aux, "kernel tier out", "no: %s", port_->tier0.why_no_target.text);
 	if (port->keep_host)

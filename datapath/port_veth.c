@@ -16,7 +16,9 @@
 #include <linux/if_tun.h>
 
 #include "bpf/tc_prog.h"
+#include "datapath/datapath.h"
 #include "datapath/netdev.h"
+#include "datapath/netdev_xdp.h"
 #include "datapath/tap_device.h"
 #include "datapath/veth_peer.h"
 #include "lib/log.h"
@@ -36,6 +38,8 @@ static const struct port_option_def option_defs[] = {
 	{"queues", "N", "1", "queue pairs of the TAP device; several workers share the traffic"},
 	{"hook", "auto|tcx|clsact", "auto",
 	 "where the tc programs are attached; auto takes the first that the kernel has"},
+	{"kernel-tier", "on|off", "on",
+	 "let the kernel carry hot flows out by itself, as far as it can"},
 	{NULL, NULL, NULL, NULL},
 };
 
@@ -45,6 +49,7 @@ struct veth_port {
 	struct tap_device tap;
 	struct tc_prog *prog;
 	struct veth_peer peer; /* when last asked */
+	const struct tier0_maps *tier0_maps; /* NULL: there is no tier 0 for this port */
 };
 
 static struct veth_port *veth_port_from(const struct port *port)
@@ -55,12 +60,42 @@ static struct veth_port *veth_port_from(const struct port *port)
 /* ---- keeping up to date -----------------------------------------------------------------------
  */
 
+/* Can packets take the short way to the other end? */
+static bool has_short_way(const struct veth_port *vp)
+{
+	return vp->prog->has_redirect_peer && vp->peer.is_elsewhere && vp->peer.has_mac;
+}
+
 /* Looks for the other end, and tells the programs. */
 static void refresh_peer(struct veth_port *vp, struct rtnl_link *link)
 {
 	if (veth_peer_get(vp->tap.sock, link, &vp->peer))
 		vp->peer = (struct veth_peer){.ifindex = 0};
-	tc_prog_set_peer(vp->prog, vp->peer.is_elsewhere && vp->peer.has_mac ? vp->peer.mac : NULL);
+	tc_prog_set_peer(vp->prog, has_short_way(vp) ? vp->peer.mac : NULL);
+}
+
+/* Tells the programs of other ports what they may send here. */
+static void refresh_target(struct veth_port *vp)
+{
+	struct tier0_target *target = &vp->port.tier0.target, now = {.flags = TIER0_TARGET_TC};
+	uint64_t features = 0;
+
+	if (!vp->tier0_maps)
+		return;
+	now.ifindex = (uint32_t)vp->ifindex;
+	/* What is down takes nothing. */
+	now.max_len = port_get_link(&vp->port) ? port_get_max_len(&vp->port) : 0;
+	now.flags |= TIER0_TARGET_PEER;
+	if (has_short_way(vp))
+		memcpy(&now.peer_mac, vp->peer.mac, sizeof(vp->peer.mac));
+	if (!netdev_xdp_get_features(vp->ifindex, &features) && (features & NETDEV_XDP_XMIT))
+		now.flags |= TIER0_TARGET_XDP |
+			     (features & NETDEV_XDP_XMIT_SG ? TIER0_TARGET_FRAGS : 0);
+	if (!memcmp(&now, target, sizeof(now)))
+		return;
+	*target = now;
+	if (vp->port.no)
+		datapath_update_target(&vp->port);
 }
 
 static void refresh_drops(struct veth_port *vp)
@@ -88,6 +123,7 @@ static int veth_refresh(struct port *port)
 	port_set_max_len(port, rtnl_link_get_mtu(link) + HEADERS_SIZE);
 	port_set_link(port, (flags & IFF_UP) && (flags & IFF_RUNNING));
 	refresh_peer(vp, link);
+	refresh_target(vp);
 	rtnl_link_put(link);
 	return 0;
 }
@@ -178,6 +214,39 @@ static int open_tap(struct veth_port *vp, unsigned int n_queues, struct error *e
 	return ret ? ret : configure_tap(vp, err);
 }
 
+/* Asks for the maps of tier 0, ahead of the programs. */
+static int prepare_tier0(struct veth_port *vp, const struct port_config *config, struct error *err)
+{
+	struct port_tier0 *tier0 = &vp->port.tier0;
+	bool wanted;
+	int ret;
+
+	ret = port_config_get_bool(&port_veth_class, config, "kernel-tier", &wanted, err);
+	if (ret)
+		return ret;
+	if (wanted)
+		vp->tier0_maps = datapath_reserve_tier0(vp->port.dp, &tier0->why_no_program);
+	else
+		error_set(&tier0->why_no_program, EOPNOTSUPP, "kernel-tier=off");
+	if (!vp->tier0_maps)
+		tier0->why_no_target = tier0->why_no_program;
+	return 0;
+}
+
+/* Once the programs are there. */
+static void start_tier0(struct veth_port *vp)
+{
+	struct port_tier0 *tier0 = &vp->port.tier0;
+
+	if (!vp->tier0_maps)
+		return;
+	tier0->program = vp->prog->tier0;
+	tier0->several = true;
+	tier0->sends_by = TIER0_TARGET_TC;
+	if (!tier0->program)
+		tier0->why_no_program = vp->prog->why_no_tier0;
+}
+
 static int start(struct veth_port *vp, const struct port_config *config, struct error *err)
 {
 	struct tc_prog_config prog = {.ifname = vp->port.name};
@@ -189,11 +258,14 @@ static int start(struct veth_port *vp, const struct port_config *config, struct 
 	if (!ret)
 		ret = parse_hook(config, &prog.hook, err);
 	if (!ret)
+		ret = prepare_tier0(vp, config, err);
+	if (!ret)
 		ret = open_veth(vp, err);
 	if (!ret)
 		ret = open_tap(vp, n_queues, err);
 	if (ret)
 		return ret;
+	prog.tier0 = vp->tier0_maps;
 	prog.ifindex = vp->ifindex;
 	prog.tap_ifindex = vp->tap.ifindex;
 	prog.tap_ifname = vp->tap.name;
@@ -201,6 +273,7 @@ static int start(struct veth_port *vp, const struct port_config *config, struct 
 	if (ret)
 		return ret;
 	tap_device_set_caps(&vp->tap);
+	start_tier0(vp);
 	ret = veth_refresh(&vp->port);
 	return ret ? error_set(err, ret, "%s vanished", vp->port.name) : 0;
 }
@@ -304,11 +377,23 @@ static void tell_peer(const struct veth_port *vp, port_status_cb *cb, void *aux)
 		     peer->is_elsewhere ? "another" : "this");
 	if (!vp->prog->has_redirect_peer)
 		tell(cb, aux, "to-peer", "through the veth: %s", vp->prog->why_plain.text);
-	else if (!peer->is_elsewhere || !peer->has_mac)
+	else if (!has_short_way(vp))
 		tell(cb, aux, "to-peer", "through the veth: the peer is %s",
 		     peer->has_mac ? "in this namespace" : "not known");
 	else
 		tell(cb, aux, "to-peer", "redirect_peer");
+}
+
+static void tell_tier0(const struct port_tier0 *tier0, port_status_cb *cb, void *aux)
+{
+	if (tier0->program)
+		tell(cb, aux, "kernel tier in", "yes");
+	else
+		tell(cb, aux, "kernel tier in", "no: %s", tier0->why_no_program.text);
+	if (tier0->target.flags)
+		tell(cb, aux, "kernel tier out", "yes");
+	else
+		tell(cb, aux, "kernel tier out", "no: %s", tier0->why_no_target.text);
 }
 
 static void veth_get_status(const struct port *port, port_status_cb *cb, void *aux)
@@ -320,6 +405,7 @@ static void veth_get_status(const struct port *port, port_status_cb *cb, void *a
 	else
 		tell(cb, aux, "hook", "%s", tc_prog_hook_format(vp->prog->hook));
 	tell(cb, aux, "tap", "%s", vp->tap.name);
+	tell_tier0(&port->tier0, cb, aux);
 	tell_peer(vp, cb, aux);
 	tell(cb, aux, "queues", "%u", port->n_rxqs);
 	tell(cb, aux, "offloads", "%s", tap_device_format_offloads(&vp->tap));

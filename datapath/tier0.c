@@ -396,6 +396,7 @@ static void set_target(struct tier0 *tier0, uint32_t no, const struct tier0_targ
 
 	__atomic_store_n(&to->ifindex, target->ifindex, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->max_len, target->max_len, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->peer_mac, target->peer_mac, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->flags, target->flags, __ATOMIC_RELEASE);
 }
 

@@ -50,6 +50,8 @@ struct port_tier0 {
 				     * mapped; NULL: there is none. in_port is the datapath's */
 	struct tier0_target target; /* what BPF programs may send here; flags 0: nothing */
 	bool several; /* the program can send copies */
+	uint32_t sends_by; /* the program can send to targets with this flag: TIER0_TARGET_XDP or
+			    * TIER0_TARGET_TC */
 	struct error why_no_program; /* means nothing if there is one */
 	struct error why_no_target; /* means nothing if target.flags is set */
 };

@@ -120,21 +120,16 @@ static void fold_flow(struct flow_cache *cache, struct flow *flow)
 /* ---- going in ---------------------------------------------------------------------------------
  */
 
-static bool has_target(const struct tier0 *tier0, uint32_t port_no)
-{
-	return tier0_get_target_flags(tier0, port_no) & (TIER0_TARGET_XDP | TIER0_TARGET_TC);
-}
-
-/* Do all ports that the slot sends to take what programs send? */
-static bool has_targets(const struct tier0 *tier0, const struct tier0_slot *slot)
+/* Do all ports that the slot sends to take what a program sends by `sends_by`? */
+static bool has_targets(const struct tier0 *tier0, const struct tier0_slot *slot, uint32_t sends_by)
 {
 	if (!slot->output)
 		return true;
-	if (!has_target(tier0, slot->output))
+	if (!(tier0_get_target_flags(tier0, slot->output) & sends_by))
 		return false;
 	for (uint32_t i = 0; i < slot->n_ops; i++)
 		if (slot->ops[i].type == TIER0_OP_OUTPUT &&
-		    !has_target(tier0, slot->ops[i].value))
+		    !(tier0_get_target_flags(tier0, slot->ops[i].value) & sends_by))
 			return false;
 	return true;
 }
@@ -154,7 +149,7 @@ static enum tier0_reason try_insert(struct worker *worker, const struct port *in
 			    &slot);
 	if (why)
 		return why;
-	if (!has_targets(tier0, &slot))
+	if (!has_targets(tier0, &slot, in->tier0.sends_by))
 		return TIER0_EGRESS;
 	why = tier0_insert(tier0, &flow->key, mask, &slot, flow->generation, &flow->tier0_slot);
 	if (!why)
