@@ -45,3 +45,4 @@ system_tests += tests/system/daemon.sh tests/system/keep_host.sh
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
 	$(tests_system_tier0_xdp_OBJECTS): | $(bpf_skeletons)
 system_tests += tests/system/daemon.sh
+system_tests += tests/system/vhost_dpdk.sh

@@ -158,6 +158,9 @@ tests_unit_test_port_vhost_offload_SOURCES = tests/unit/test_port_vhost_offload.
 
 unit_tests += tests/unit/test_libvirt_check
 tests_unit_test_libvirt_check_SOURCES = tests/unit/test_libvirt_check.c
+unit_tests += tests/unit/test_port_vhost_hostile
+tests_unit_test_port_vhost_hostile_SOURCES = tests/unit/test_port_vhost_hostile.c $(vhost_lab) \
+	tests/unit/packets.c tests/unit/packets.h
 
 unit_tests += tests/unit/test_libvirt_plan
 tests_unit_test_libvirt_plan_SOURCES = tests/unit/test_libvirt_plan.c
