@@ -7,5 +7,6 @@ daemon_tests += tests/daemon/test_control.py
 daemon_tests += tests/daemon/test_libvirt.py
 daemon_tests += tests/daemon/test_persistence.py
 daemon_tests += tests/daemon/test_traffic.py
+daemon_tests += tests/daemon/test_vhost.py
 
 EXTRA_DIST += tests/daemon/harness.py

@@ -2,6 +2,9 @@
 /* vhost-user ports: packets of all lengths, rings of all kinds, several queues, options; see
  * vhost_lab.h. */
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -323,6 +326,91 @@ static void test_mtu(void **state UNUSED)
 	lab_shut_down(2);
 }
 
+/* ---- sleeping ------------------------------------------------------------------------------ */
+
+static uint64_t count_polls(void)
+{
+	struct worker_stats stats;
+
+	datapath_get_worker_stats(lab_dp, 0, &stats);
+	return stats.polls;
+}
+
+/* Waits until the worker sleeps: it makes no rounds any more. */
+static void wait_asleep(void)
+{
+	uint64_t end = clock_now() + LAB_PATIENCE_NS, before;
+
+	do {
+		before = count_polls();
+		usleep(2000);
+		assert_true(clock_now() < end);
+	} while (count_polls() != before);
+}
+
+/* An idle guest costs nothing, and each packet that comes after a pause wakes the worker: guests
+ * kick only when they are asked to. */
+static void test_sleep(void **state UNUSED)
+{
+	static const uint64_t kinds[] = {0, EVENT_IDX, PACKED_RING, PACKED_RING | EVENT_IDX};
+	uint8_t frame[2048];
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		lab_boot_two(kinds[k], kinds[k]);
+		for (uint32_t n = 0; n < 50; n++) {
+			wait_asleep();
+			lab_make_frame(frame, 100, n);
+			lab_send(0, 0, NULL, frame, 100);
+			lab_receive(1, 0, NULL, frame, sizeof(frame));
+			lab_check_frame(frame, 100, n);
+			if (n % 10 == 0)
+				guest_reconnect(&lab_guests[n / 10 % 2]);
+		}
+		lab_shut_down(2);
+	}
+}
+
+/* ---- ports that go under traffic ----------------------------------------------------------- */
+
+static atomic_bool is_over;
+
+static void *flood(void *arg UNUSED)
+{
+	uint8_t frame[2048];
+
+	lab_make_frame(frame, 1000, 1);
+	while (!atomic_load(&is_over))
+		if (guest_send(&lab_guests[0], 0, NULL, frame, 1000))
+			sched_yield();
+	return NULL;
+}
+
+static void test_close_under_traffic(void **state UNUSED)
+{
+	uint8_t frame[2048];
+	pthread_t thread;
+
+	lab_boot_two(0, 0);
+	atomic_store(&is_over, false);
+	assert_int_equal(pthread_create(&thread, NULL, flood, NULL), 0);
+	for (unsigned int i = 0; i < 30; i++) {
+		for (unsigned int n = 0; n < 20; n++)
+			lab_receive(1, 0, NULL, frame, sizeof(frame));
+		assert_int_equal(datapath_remove_port(lab_dp, 2), 0);
+		guest_uninit(&lab_guests[1]);
+		lab_add(1, "");
+		lab_boot(1, (struct guest_config){.features = BASE_FEATURES | MERGED});
+	}
+	/* and the one that sends, while it does */
+	assert_int_equal(datapath_remove_port(lab_dp, 1), 0);
+	atomic_store(&is_over, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(datapath_remove_port(lab_dp, 2), 0);
+	guest_uninit(&lab_guests[0]);
+	guest_uninit(&lab_guests[1]);
+	lab_stop();
+}
+
 /* ---- options ------------------------------------------------------------------------------- */
 
 struct status {
@@ -412,6 +500,8 @@ int main(void)
 		cmocka_unit_test(test_reader_sleeps),
 		cmocka_unit_test(test_rarp),
 		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_sleep),
+		cmocka_unit_test(test_close_under_traffic),
 		cmocka_unit_test(test_options),
 	};
 
