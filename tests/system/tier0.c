@@ -497,7 +497,8 @@ static void test_no_target(void **state UNUSED)
 	assert_int_equal(datapath_get_port(bed.dp, 2)->class->refresh(
 				 datapath_get_port(bed.dp, 2)),
 			 0);
-	check_status("yes", "no: the veth's peer has neither GRO nor an XDP program");
+	check_status("yes", "from containers alone: the veth's peer has neither GRO nor an "
+			    "XDP program");
 	check_balance(n);
 	n += 500;
 	for (int i = 0; i < 500; i++)
