@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # The kernel's tier under the daemon: what it carries is shown, counted and kept alive like everything
-# else, and gone when something changes.
+# else, and gone when something changes. KIND: type of the ports.
 
 . "${top_srcdir:-.}/tests/lib.sh"
 isolate "$@"
+kind=${KIND:-afxdp}
 need ping iputils-ping
 need ethtool ethtool
 need python3 python3
@@ -76,8 +77,8 @@ make_station c2 192.0.2.2
 mac1=$(in_ns c1 ip -br link show dev eth0 | awk '{print $3}')
 start_daemon --workers 1 --cores none
 check "a bridge" ctl add-br br0 local=no
-check "its ports" ctl add-port br0 v-c1 type=afxdp
-check "and another" ctl add-port br0 v-c2 type=afxdp
+check "its ports" ctl add-port br0 v-c1 type="$kind"
+check "and another" ctl add-port br0 v-c2 type="$kind"
 check_match "the port takes part" "kernel tier in" ctl dump-ports br0 v-c1
 check_refused "only tier 0 can be asked for" 1 "only tier 0" ctl dump-cache --tier 2
 
@@ -115,14 +116,14 @@ check "hot again" in_tier0 2
 check "the port goes" ctl del-port br0 v-c2
 check "and its flows" none_in_tier0
 check_refused "nobody answers" 1 "100% packet loss" ping_fast 100
-check "it comes back" ctl add-port br0 v-c2 type=afxdp
+check "it comes back" ctl add-port br0 v-c2 type="$kind"
 check "they talk" ping_fast 500
 check "hot again" in_tier0 2
 check "in is out" balance
 
 # ---- an address moves
 make_station c3 192.0.2.3
-check "a third port" ctl add-port br0 v-c3 type=afxdp
+check "a third port" ctl add-port br0 v-c3 type="$kind"
 check "they talk" ping_fast 500
 in_ns c2 ip link set eth0 down
 mac2=$(in_ns c2 ip -br link show dev eth0 | awk '{print $3}')
@@ -137,7 +138,7 @@ check "and known there" has_mac_at v-c3 "$mac2"
 
 # ---- off
 check "off for a port" ctl del-port br0 v-c1
-check "by an option" ctl add-port br0 v-c1 type=afxdp kernel-tier=off
+check "by an option" ctl add-port br0 v-c1 type="$kind" kernel-tier=off
 check_match "it says so" "kernel-tier=off" ctl dump-ports br0 v-c1
 tier0=$(hits)
 check "they talk" ping_fast 500

@@ -38,7 +38,7 @@ system_tests += tests/system/test_packet.sh
 check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
 system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
-system_tests += tests/system/kernel_tier.sh
+system_tests += tests/system/kernel_tier.sh tests/system/kernel_tier_veth.sh
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS): | $(bpf_skeletons)
 system_tests += tests/system/daemon.sh tests/system/keep_host.sh
