@@ -496,7 +496,17 @@ static void choose_group(struct libvirt_user *user, uint32_t gid)
 		snprintf(user->group, sizeof(user->group), "%s", found->gr_name);
 }
 
-/* The groups that libvirt gives QEMU: that of its user, and those that list the user. */
+static void add_group(struct libvirt_user *user, uint32_t gid)
+{
+	for (size_t i = 0; i < user->n_gids; i++) {
+		if (user->gids[i] == gid)
+			return;
+	}
+	if (user->n_gids < LIBVIRT_GROUPS_MAX)
+		user->gids[user->n_gids++] = gid;
+}
+
+/* The groups that libvirt gives QEMU: the one that it is told, and all of its user's. */
 static void list_groups(struct libvirt_user *user, uint32_t gid)
 {
 	struct passwd passwd, *found = NULL;
@@ -504,13 +514,12 @@ static void list_groups(struct libvirt_user *user, uint32_t gid)
 	int n = LIBVIRT_GROUPS_MAX;
 	char buf[4096];
 
-	user->gids[user->n_gids++] = gid;
+	add_group(user, gid);
 	if (getpwuid_r(user->uid, &passwd, buf, sizeof(buf), &found) || !found ||
-	    getgrouplist(found->pw_name, gid, gids, &n) < 0)
+	    getgrouplist(found->pw_name, found->pw_gid, gids, &n) < 0)
 		return;
 	for (int i = 0; i < n; i++)
-		user->gids[i] = gids[i];
-	user->n_gids = (size_t)n;
+		add_group(user, gids[i]);
 }
 
 static void learn_user(struct session *s)

@@ -50,6 +50,16 @@ class LibvirtTest(harness.DaemonTest):
     """A private libvirtd, and a daemon that follows it."""
 
     driver = "test+unix:///default"
+    cache = None  # of libvirtd, which asks QEMU for what it can do: once for all tests
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cache = tempfile.mkdtemp(prefix="vswitch-libvirt.")
+        os.chmod(cls.cache, 0o777)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.cache, ignore_errors=True)
 
     def setUp(self):
         super().setUp()
@@ -75,7 +85,7 @@ class LibvirtTest(harness.DaemonTest):
 
     def start_libvirtd(self):
         environment = dict(os.environ, HOME=self.home, XDG_RUNTIME_DIR=self.home,
-                           XDG_CONFIG_HOME=self.home, XDG_CACHE_HOME=self.home,
+                           XDG_CONFIG_HOME=self.home, XDG_CACHE_HOME=self.cache,
                            LIBVIRT_DRIVER_DIR=self.home + "/drivers")
         with open(self.path("libvirtd.log"), "ab") as log:
             self.libvirtd = subprocess.Popen(

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define RUNDIR "/run/vswitch"
+#define LIST_MAX 16 /* interfaces, or hints, of a domain here */
 
 /* A config with bridges br0 and br1, and domains. */
 struct scene {
@@ -50,7 +51,10 @@ static struct libvirt_nic *add_nic(struct libvirt_domain *domain, const char *ma
 {
 	struct libvirt_nic *nic;
 
-	domain->nics = realloc(domain->nics, (domain->n_nics + 1) * sizeof(*nic));
+	/* whoever got one keeps it when more are added */
+	if (!domain->nics)
+		domain->nics = calloc(LIST_MAX, sizeof(*nic));
+	assert_true(domain->n_nics < LIST_MAX);
 	nic = &domain->nics[domain->n_nics++];
 	*nic = (struct libvirt_nic){.path = path ? strdup(path) : NULL, .queues = 1};
 	snprintf(nic->mac, sizeof(nic->mac), "%s", mac);
@@ -62,7 +66,9 @@ static struct libvirt_hint *add_hint(struct libvirt_domain *domain, const char *
 {
 	struct libvirt_hint *hint;
 
-	domain->hints = realloc(domain->hints, (domain->n_hints + 1) * sizeof(*hint));
+	if (!domain->hints)
+		domain->hints = calloc(LIST_MAX, sizeof(*hint));
+	assert_true(domain->n_hints < LIST_MAX);
 	hint = &domain->hints[domain->n_hints++];
 	*hint = (struct libvirt_hint){.bridge = strdup(bridge), .mac = mac ? strdup(mac) : NULL};
 	return hint;

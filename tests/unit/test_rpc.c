@@ -22,7 +22,36 @@ static int run_echo(struct rpc_call *call, struct error *e)
 	return 0;
 }
 
+/* Whoever is owed an answer, and what came. */
+static struct {
+	struct rpc_later *later;
+	unsigned int n_held, n_answers;
+	char text[1024]; /* of the last answer */
+} owed;
+
+static uint64_t hold(void *aux)
+{
+	assert_ptr_equal(aux, &owed);
+	return 70 + ++owed.n_held;
+}
+
+static void take_answer(void *aux, uint64_t ticket, char *text, size_t size)
+{
+	assert_ptr_equal(aux, &owed);
+	assert_int_equal(ticket, 70 + owed.n_held);
+	owed.n_answers++;
+	snprintf(owed.text, sizeof(owed.text), "%.*s", (int)size, text ? text : "");
+	free(text);
+}
+
+static int run_later(struct rpc_call *call, struct error *e)
+{
+	owed.later = rpc_defer(call, e);
+	return owed.later ? -EINPROGRESS : -ENOTSUP;
+}
+
 static const struct rpc_method methods[] = {
+	{"later", {{0}}, run_later},
 	{"echo",
 	 {{"text", RPC_STRING, true},
 	  {"number", RPC_UINT, false},
@@ -66,6 +95,48 @@ static void test_answers(void **state)
 			    "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32000,\"message\":"
 			    "\"rules:7: there \xc3\xa4lready\",\"data\":{\"errno\":\"EEXIST\","
 			    "\"line\":7,\"file\":\"rules\"}}}");
+}
+
+/* Runs `line`, whose answer comes later. */
+static struct rpc_later *run_deferred(const char *line)
+{
+	static const struct rpc_sink sink = {hold, take_answer, &owed};
+	size_t size;
+
+	memset(&owed, 0, sizeof(owed));
+	assert_null(rpc_run(methods, NULL, &sink, line, strlen(line), &size));
+	assert_int_equal(owed.n_held, 1);
+	assert_int_equal(owed.n_answers, 0);
+	assert_non_null(owed.later);
+	return owed.later;
+}
+
+static void test_later(void **state)
+{
+	static const char request[] = "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"later\"}";
+	struct error e = ERROR_INIT;
+	struct rpc_later *later;
+
+	(void)state;
+	later = run_deferred(request);
+	json_object_set_new(later->result, "done", json_true());
+	rpc_finish(later, 0, &e);
+	assert_int_equal(owed.n_answers, 1);
+	assert_string_equal(owed.text,
+			    "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":{\"done\":true}}\n");
+	later = run_deferred(request);
+	rpc_finish(later, error_set(&e, EBUSY, "not now"), &e);
+	assert_int_equal(owed.n_answers, 1);
+	assert_non_null(strstr(owed.text, "\"id\":\"x\",\"error\":"));
+	assert_non_null(strstr(owed.text, "not now"));
+	assert_non_null(strstr(owed.text, "EBUSY"));
+	/* a notification is owed nothing, but whoever waits may go on */
+	later = run_deferred("{\"jsonrpc\":\"2.0\",\"method\":\"later\"}");
+	rpc_finish(later, 0, &e);
+	assert_int_equal(owed.n_answers, 1);
+	assert_string_equal(owed.text, "");
+	/* nobody to answer to later */
+	assert_non_null(strstr(answer(request), "\"error\""));
 }
 
 static void test_notification(void **state)
@@ -180,7 +251,8 @@ static void test_socket_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers),	     cmocka_unit_test(test_notification),
+		cmocka_unit_test(test_answers),	     cmocka_unit_test(test_later),
+		cmocka_unit_test(test_notification),
 		cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_bad_parameters),
 		cmocka_unit_test(test_format_error), cmocka_unit_test(test_socket_path),
 	};
