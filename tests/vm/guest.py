@@ -26,6 +26,7 @@ DOMAIN = """<domain type='qemu'>
  <name>{name}</name>
  <memory unit='MiB'>{memory}</memory>
  <vcpu>{cpus}</vcpu>
+ {slots}
  {backing}
  <os>
   <type arch='x86_64' machine='{machine}'>hvm</type>
@@ -46,6 +47,10 @@ DOMAIN = """<domain type='qemu'>
 """
 
 SHARED = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+
+SLOTS = """<maxMemory slots='2' unit='MiB'>{max}</maxMemory>
+ <cpu mode='custom'><model>qemu64</model><numa>
+  <cell id='0' cpus='0-{last}' memory='{memory}' unit='MiB' memAccess='shared'/></numa></cpu>"""
 
 NIC = """<interface type='vhostuser'>
  <mac address='{mac}'/>
@@ -79,15 +84,17 @@ class Job:
 
 
 class Guest:
-    """See the top of this file. memory in MiB; after a migration, set .host."""
+    """See the top of this file. memory in MiB, that can be plugged up to memory_max; after a migration, set .host."""
 
     folder = "/tmp"  # for files
 
-    def __init__(self, host, name, cpus=1, memory=128, machine="pc", shared=True):
+    def __init__(self, host, name, cpus=1, memory=128, machine="pc", shared=True, memory_max=0):
         self.host = host
         self.name = name
         self.cpus = cpus
         self.memory = memory
+        # memory that can be plugged in needs a node to be plugged into
+        self.slots = SLOTS.format(max=memory_max, last=cpus - 1, memory=memory) if memory_max else ""
         self.machine = machine
         self.backing = SHARED if shared else ""
         self.metadata = ""
@@ -110,7 +117,7 @@ class Guest:
                                     reconnect=reconnect))
 
     def xml(self):
-        return DOMAIN.format(name=self.name, memory=self.memory, cpus=self.cpus,
+        return DOMAIN.format(name=self.name, memory=self.memory, cpus=self.cpus, slots=self.slots,
                              machine=self.machine, backing=self.backing, image=GUEST_IMAGE,
                              cmdline=CMDLINE, console=self.console(),
                              orders=f"/run/{self.name}.orders", interfaces="".join(self.nics),

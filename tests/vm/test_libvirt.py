@@ -29,6 +29,7 @@ class Bed:
         self.vm2.boot()
         self.vm1.ready()
         self.vm2.ready()
+        self.vm2.set_up(*addresses_of(2))
 
 
 def port_of(host, name):
@@ -43,7 +44,6 @@ def has_card(guest, device="eth0"):
 
 @scenario("a port follows a domain by its socket's folder")
 def follows(bed):
-    bed.vm2.set_up(*addresses_of(2))
     bed.vm2.ping("192.0.2.11")
     shown = bed.host.ctl("show", BRIDGE, "vm2", ok=False)
     port = str(port_of(bed.host, "vm2"))
@@ -92,6 +92,34 @@ def attach_options(bed):
     bed.vm1.ping("192.0.2.2")
 
 
+@scenario("vm-check finds a working guest in order, and tells what keeps another from it")
+def vm_check(bed):
+    host = bed.host
+
+    def says(words):
+        text = host.ctl("vm-check", "vm2", ok=False)
+        missing = [word for word in words if word not in text]
+        check(not missing, f"{missing} not said in: {text}")
+        return True
+    for name in ("vm1", "vm2"):
+        host.ctl("vm-check", name)
+    # what it says once this was done; and it is undone
+    for words, do, undo in (
+            (["paused", "virsh resume vm2"], lambda: host.virsh("suspend", "vm2"),
+             lambda: host.virsh("resume", "vm2")),
+            (["virtio_net"], lambda: bed.vm2.run("rmmod virtio_net"),
+             lambda: bed.vm2.run("insmod /lib/modules/virtio_net.ko"))):
+        do()
+        try:
+            wait_for(f"vm-check says {words}", lambda: says(words), 15)
+        finally:
+            undo()
+    bed.vm2.set_up(*addresses_of(2))
+    bed.vm1.ping("192.0.2.2")
+    wait_for("vm2 is in order again", lambda: host.ctl("vm-check", "vm2") != "", 15)
+    check_refused(["nobody"], host.ctl, "vm-check", "nobody")
+
+
 @scenario("what attach-vm refuses, it says how to mend")
 def refused(bed):
     host = bed.host
@@ -100,6 +128,7 @@ def refused(bed):
     wait_for("the switch knows", lambda: "private" in host.ctl("list-vms"), 20)
     check_refused(["private", "memoryBacking", "memfd", "shared"], host.ctl, "attach-vm", BRIDGE,
                   "private")
+    check_refused(["private", "memoryBacking"], host.ctl, "vm-check", "private")
     check_refused(["nobody"], host.ctl, "attach-vm", BRIDGE, "nobody")
     check_refused(["br7"], host.ctl, "attach-vm", "br7", "vm1")
     check_refused(["mac"], host.ctl, "attach-vm", BRIDGE, "private", "mac=01:00:00:00:00:01")

@@ -7,8 +7,8 @@ import re
 import signal
 import time
 
-from bed import (BRIDGE, Container, addresses_of, check_content, check_sum, mac_of, make_data,
-                 new_guest, receive, send_slowly, socket_of, stream)
+from bed import (BRIDGE, PORT_DATA, Container, addresses_of, check_content, check_sum, data_of, mac_of,
+                 make_data, new_guest, receive, send_slowly, socket_of, stream)
 from guest import NIC
 from world import ROOT, check, main, scenario, wait_for
 
@@ -23,7 +23,7 @@ class Bed:
         host.start_switch(*SWITCH)
         host.ctl("add-br", BRIDGE, "local=no")
         host.ctl("add-flow", BRIDGE, "priority=0,actions=normal")
-        self.vm1 = new_guest(host, 1)
+        self.vm1 = new_guest(host, 1, memory_max=512)
         self.vm2 = new_guest(host, 2, mode="client")  # the switch connects to QEMU
         self.guests = [self.vm1, self.vm2]
         for guest in self.guests:
@@ -167,6 +167,32 @@ def hot_plug(bed):
         wait_for("libvirt knows", lambda: mac_of(21) not in host.virsh("dumpxml", "vm1"))
     host.ctl("del-port", BRIDGE, "vm1b")
     check_all(bed)
+
+
+@scenario("memory is plugged into a running guest, and the switch reaches it")
+def memory(bed):
+    """What the guest receives next lies in the new memory too: it is more than it had free."""
+    path = f"{ROOT}/dimm.xml"
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("<memory model='dimm' access='shared'><target><size unit='MiB'>256</size>"
+                  "<node>0</node></target></memory>")
+
+    def regions():
+        return int(re.search(r"(\d+) regions",
+                             bed.host.counters("vm1")["status"]["guest_memory"]).group(1))
+    before = regions()
+    bed.host.virsh("attach-device", "vm1", path, "--live")
+    wait_for("the guest has the memory", lambda: int(bed.vm1.run(
+        "for f in /sys/devices/system/memory/memory*/state; do echo online >$f; done 2>/dev/null; "
+        "free -m | awk '/Mem/ { print $2 }'")) > 250)
+    check(regions() > before, f"memory regions: {before}, then {regions()}")
+    bed.vm1.run("mount -o remount,size=200M /tmp")
+    expected = make_data(bed.c1, 80)
+    server = receive(bed.vm1, ">/tmp/got")
+    bed.c1.run(f"busybox nc 192.0.2.1 {PORT_DATA} <{data_of(bed.c1)}")
+    server.wait()
+    got = bed.vm1.run("md5sum </tmp/got; rm /tmp/got").split()[0]
+    check(got == expected, f"sent {expected}, received {got}")
 
 
 @scenario("libvirtd is stopped and killed, guests and switch go on")
