@@ -65,8 +65,10 @@ FLOW_INLINE int tier0_parse_tc(struct __sk_buff *skb, struct flow_key *key,
 	at->has_tag = skb->vlan_present;
 	if (!at->has_tag)
 		return 0;
-	/* Behind a second tag nothing would have been parsed. */
-	if (key->vlan_tci)
+	/* Behind a second tag nothing would have been parsed, and the kernel takes it out when the
+	 * first one goes. */
+	if (key->vlan_tci || key->dl_type == FLOW_BE16(0x8100) ||
+	    key->dl_type == FLOW_BE16(0x88a8))
 		return -1;
 	key->vlan_tci = FLOW_BE16(skb->vlan_tci) | FLOW_BE16(FLOW_VLAN_PRESENT);
 	at->len += FLOW_VLAN_SIZE;

@@ -5,6 +5,8 @@ system_tests +=
 
 # what tests in C share
 bed = tests/system/bed.c tests/system/bed.h
+tier0_cases = tests/system/tier0_cases.c tests/system/tier0_cases.h tests/unit/packets.c \
+	tests/unit/packets.h tests/unit/frames.c tests/unit/frames.h $(bed)
 traffic = tests/system/traffic.c tests/system/traffic.h tests/unit/frames.c \
 	tests/unit/frames.h $(bed)
 
@@ -31,8 +33,11 @@ tests_system_tier0_SOURCES = tests/system/tier0.c $(bed)
 
 system_tests += tests/system/test_tier0_xdp.sh
 check_PROGRAMS += tests/system/tier0_xdp
-tests_system_tier0_xdp_SOURCES = tests/system/tier0_xdp.c tests/unit/packets.c \
-	tests/unit/packets.h tests/unit/frames.c tests/unit/frames.h $(bed)
+tests_system_tier0_xdp_SOURCES = tests/system/tier0_xdp.c $(tier0_cases)
+
+system_tests += tests/system/test_tier0_tc.sh
+check_PROGRAMS += tests/system/tier0_tc
+tests_system_tier0_tc_SOURCES = tests/system/tier0_tc.c $(tier0_cases)
 
 system_tests += tests/system/test_packet.sh
 check_PROGRAMS += tests/system/packet
@@ -40,9 +45,7 @@ tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
 system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
 system_tests += tests/system/kernel_tier.sh tests/system/kernel_tier_veth.sh
 
-$(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS): | $(bpf_skeletons)
-system_tests += tests/system/daemon.sh tests/system/keep_host.sh
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
-	$(tests_system_tier0_xdp_OBJECTS): | $(bpf_skeletons)
-system_tests += tests/system/daemon.sh
+	$(tests_system_tier0_xdp_OBJECTS) $(tests_system_tier0_tc_OBJECTS): | $(bpf_skeletons)
+system_tests += tests/system/daemon.sh tests/system/keep_host.sh
 system_tests += tests/system/vhost_dpdk.sh
