@@ -214,6 +214,11 @@ class Lab:
     def outer(self, command, **kwargs):
         return run(self.within(self.outside, command), **kwargs)
 
+    def received(self, device):
+        """Packets that a device outside has received so far."""
+        links = json.loads(self.outer(["ip", "-s", "-j", "link", "show", "dev", device]))
+        return links[0]["stats64"]["rx"]["packets"]
+
     def traffic(self, mode, *arguments, timeout=120):
         """Run trafficgen between g0 and s1; its result."""
         return json.loads(self.outer(

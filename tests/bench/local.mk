@@ -7,7 +7,8 @@ bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py 
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
 	tests/bench/classify.py tests/bench/control.py tests/bench/vhost.py \
 	tests/bench/vhost_contenders.py
-bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/vhost_forward
+bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/vhost_forward \
+	tests/bench/vhost_guests
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
@@ -44,6 +45,7 @@ bench: all $(bench_programs)
 
 # vhost/ without a switch around it, see the head of each; the rings alone only by hand
 tests_bench_vhost_forward_SOURCES = tests/bench/vhost_forward.c
+tests_bench_vhost_guests_SOURCES = tests/bench/vhost_guests.c $(vhost_driver)
 EXTRA_PROGRAMS += tests/bench/vhost_rings
 CLEANFILES += tests/bench/vhost_rings
 tests_bench_vhost_rings_SOURCES = tests/bench/vhost_rings.c $(vhost_driver)

@@ -24,7 +24,8 @@ import vhost_contenders
 
 BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.rules,
            "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory,
-           "vhost": vhost.main}
+           "vhost": vhost.bouncing, "vhost_stream": vhost.streaming,
+           "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling}
 POLICY = "/usr/sbin/policy-rc.d"
 NICE = -20  # contenders and generator alike: other work on the machine should not decide
 
@@ -35,6 +36,7 @@ class Tools:
     def __init__(self, build_dir):
         self.classify = os.path.join(build_dir, "tests/bench/classify")
         self.vhost_forward = os.path.join(build_dir, "tests/bench/vhost_forward")
+        self.vhost_guests = os.path.join(build_dir, "tests/bench/vhost_guests")
         self.trafficgen = os.path.join(build_dir, "tests/bench/trafficgen")
         self.vswitchd = os.path.join(build_dir, "vswitchd/vswitchd")
         self.vswitchctl = os.path.join(build_dir, "ctl/vswitchctl")

@@ -58,9 +58,12 @@ class Testpmd:
     name = "testpmd"
     peers = ("dpdk-dev", "librte-net-vhost23", "librte-net-virtio23", "librte-mempool-ring23")
 
-    def start(self, lab, sockets):
+    takes_tso = False
+
+    def start(self, lab, sockets, device=None):
         huge = lend_hugepages(lab, PEER_MIB)
-        devices = [word for number, path in enumerate(sockets)
+        devices = ["--vdev", f"net_af_xdp0,iface={device}"] if device else []
+        devices += [word for number, path in enumerate(sockets)
                    for word in ("--vdev", f"net_vhost{number},iface={path},client=1")]
         self.process = lab.start(
             ["stdbuf", "-oL", "dpdk-testpmd", f"--lcores=0@{lab.generator_core},1@{lab.core}",
@@ -78,10 +81,12 @@ class OvsDpdk(contenders.Ovs):
     peers = ("openvswitch-switch-dpdk", "librte-mempool-ring23")
     daemon = contenders.OVS_DPDK
     settings = ()
-    mtu = 1500
+    takes_tso = False
 
-    def start(self, lab, sockets):
+    def start(self, lab, sockets, device=None):
         self.start_ports(lab, sockets)
+        if device:
+            self.add_typed_port(device, "afxdp", "ofport_request=2", "options:n_rxq=1")
         for rule in rules((1, 2)):
             self.ofctl("add-flow", "br0", rule)
 
@@ -96,8 +101,7 @@ class OvsDpdk(contenders.Ovs):
         self.add_bridge()
         for number, path in enumerate(sockets):
             self.add_typed_port(f"p{number + 1}", "dpdkvhostuserclient",
-                                f"ofport_request={number + 1}", f"mtu_request={self.mtu}",
-                                f"options:vhost-server-path={path}")
+                                f"ofport_request={number + 1}", f"options:vhost-server-path={path}")
 
 
 class OvsDpdkTso(OvsDpdk):
@@ -105,6 +109,7 @@ class OvsDpdkTso(OvsDpdk):
 
     name = "ovs-dpdk-tso"
     settings = ("other_config:userspace-tso-enable=true",)
+    takes_tso = True
 
 
 class Bare:
@@ -120,9 +125,13 @@ class Bare:
 class Vswitchd(contenders.Vswitchd):
     """Our own."""
 
-    def start(self, lab, sockets):
+    takes_tso = True
+
+    def start(self, lab, sockets, device=None):
         self.start_sockets(lab, sockets)
-        for rule in rules(("p1", "p2")):
+        if device:
+            self.ctl("add-port", "br0", device, "type=afxdp")
+        for rule in rules(("p1", device or "p2")):
             self.ctl("add-flow", "br0", rule)
 
     def start_sockets(self, lab, sockets):

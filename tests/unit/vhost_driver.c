@@ -74,6 +74,11 @@ static const struct vhost_dev_ops ops = {
 	.send_rarp = send_rarp,
 };
 
+/* A device in another process handles messages without being told to. */
+static void run_elsewhere(void *aux UNUSED)
+{
+}
+
 /* ---- life cycle ------------------------------------------------------------------------- */
 
 static void connect_to_path(struct vhost_driver *d)
@@ -150,6 +155,13 @@ void driver_init_at(struct vhost_driver *d, const char *path, void (*run)(void *
 	d->run = run;
 	d->run_aux = aux;
 	driver_connect(d);
+}
+
+void driver_init_on(struct vhost_driver *d, int sock)
+{
+	init_guest(d);
+	d->run = run_elsewhere;
+	d->sock = sock;
 }
 
 static void close_fd(int *fd)
@@ -245,6 +257,15 @@ int driver_request(struct vhost_driver *d, uint32_t request, uint32_t flags, con
 	return run_device(d);
 }
 
+/* Waits until a device in another process has answered; it has 10 seconds. */
+static void wait_for_answer(struct vhost_driver *d)
+{
+	struct pollfd fd = {.fd = d->sock, .events = POLLIN};
+
+	if (d->run == run_elsewhere)
+		(void)poll(&fd, 1, 10000);
+}
+
 int driver_read_reply(struct vhost_driver *d, uint32_t request, void *payload, uint32_t size,
 		      int *fd)
 {
@@ -260,10 +281,12 @@ int driver_read_reply(struct vhost_driver *d, uint32_t request, void *payload, u
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n = recvmsg(d->sock, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *cmsg;
 	int got = -1;
+	ssize_t n;
 
+	wait_for_answer(d);
+	n = recvmsg(d->sock, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n <= 0)
 		return n ? -errno : -EPIPE;
 	MUST(n == sizeof(head));
@@ -346,12 +369,21 @@ int driver_set_memory(struct vhost_driver *d, unsigned int n)
 void driver_negotiate(struct vhost_driver *d, uint64_t features)
 {
 	MUST((driver_get_u64(d, VHOST_GET_FEATURES) & features) == features);
-	MUST(driver_set_u64(d, VHOST_SET_PROTOCOL_FEATURES,
-			    driver_get_u64(d, VHOST_GET_PROTOCOL_FEATURES)) == 0);
+	d->protocol_features = driver_get_u64(d, VHOST_GET_PROTOCOL_FEATURES);
+	MUST(driver_set_u64(d, VHOST_SET_PROTOCOL_FEATURES, d->protocol_features) == 0);
 	MUST(driver_request(d, VHOST_SET_OWNER, 0, NULL, 0, NULL, 0) == 0);
 	MUST(driver_set_u64(d, VHOST_SET_FEATURES, features) == 0);
 	d->features = features;
 	MUST(driver_set_memory(d, ARRAY_SIZE(regions)) == 0);
+}
+
+void driver_ready(struct vhost_driver *d)
+{
+	const uint64_t status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+				VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
+
+	if (d->protocol_features & VHOST_BIT(VHOST_PROTOCOL_STATUS))
+		MUST(driver_set_u64(d, VHOST_SET_STATUS, status) == 0);
 }
 
 /* ---- setting up a ring ------------------------------------------------------------------ */

@@ -83,6 +83,7 @@ struct vhost_driver {
 	uint8_t *mem; /* the whole file */
 	uint64_t next_alloc; /* gpa */
 	uint64_t features; /* that it negotiates */
+	uint64_t protocol_features;
 	uint32_t published; /* by the device, kept by the operations */
 	unsigned int n_withdraws; /* calls */
 	unsigned int n_publishes;
@@ -102,6 +103,9 @@ void driver_init(struct vhost_driver *d, unsigned int n_queue_pairs);
 /* The same for a device that is behind the socket `path`: `run` is called after each message, and
  * has to handle it. `published` and what the device asks for are not known then. */
 void driver_init_at(struct vhost_driver *d, const char *path, void (*run)(void *aux), void *aux);
+/* The same for a device in another process, which connected to us by this socket: it is ours now.
+ */
+void driver_init_on(struct vhost_driver *d, int sock);
 void driver_uninit(struct vhost_driver *d);
 
 /* Hang up, and let the device notice. */
@@ -136,6 +140,8 @@ uint32_t driver_get_base(struct vhost_driver *d, unsigned int index);
 
 /* The usual beginning: features, protocol features, memory table. */
 void driver_negotiate(struct vhost_driver *d, uint64_t features);
+/* Says that the driver is ready, where the device keeps a status; after all rings are set up. */
+void driver_ready(struct vhost_driver *d);
 /* SET_MEM_TABLE with the first `n` regions. Returns as driver_request(). */
 int driver_set_memory(struct vhost_driver *d, unsigned int n);
 void driver_get_region(unsigned int i, struct vhost_region *region);
