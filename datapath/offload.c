@@ -14,6 +14,11 @@
 #define TCP_PSH 0x08
 #define TCP_CWR 0x80
 
+/* Smallest TCP segments that Linux makes (TCP_MIN_SND_MSS), and most datagrams that it makes of one
+ * packet (UDP_MAX_SEGMENTS). */
+#define GSO_TCP_SIZE_MIN 48u
+#define GSO_UDP_SEGMENTS_MAX 128u
+
 /* ---- sums ----------------------------------------------------------------------------------- */
 
 uint64_t csum_partial(const void *data, uint32_t len, uint64_t sum)
@@ -216,6 +221,15 @@ static int settle_csum(struct packet *packet)
 	return 0;
 }
 
+/* No sender has more segments made of a packet than this; who asks for more wants to keep us busy. */
+static bool gso_size_is_sane(const struct packet *packet, uint32_t payload)
+{
+	if (packet->gso_type == PACKET_GSO_UDP_L4)
+		return packet->gso_size && payload <= packet->gso_size * GSO_UDP_SEGMENTS_MAX;
+	return packet->gso_size >= GSO_TCP_SIZE_MIN &&
+	       payload / packet->gso_size < OFFLOAD_SEGMENTS_MAX;
+}
+
 int packet_check_offload(struct packet *packet)
 {
 	struct flow_key key;
@@ -228,14 +242,13 @@ int packet_check_offload(struct packet *packet)
 	if (packet->gso_type == PACKET_GSO_NONE)
 		return packet->csum == PACKET_CSUM_PARTIAL ? settle_csum(packet) : 0;
 	/* virtio 1.2, 5.1.6.2: segmentation comes with a partial checksum. */
-	if (packet->csum != PACKET_CSUM_PARTIAL || packet->gso_size == 0 ||
-	    packet_extract(packet, &key))
+	if (packet->csum != PACKET_CSUM_PARTIAL || packet_extract(packet, &key))
 		return -EINVAL;
 	if (key.nw_frag || !gso_type_agrees(packet) || !csum_is_own(packet))
 		return -EINVAL;
 	header = gso_header_size(packet);
 	if (header == 0 || header > packet->len || header > packet->total_len ||
-	    (packet->total_len - header) / packet->gso_size >= OFFLOAD_SEGMENTS_MAX)
+	    !gso_size_is_sane(packet, packet->total_len - header))
 		return -EINVAL;
 	return 0;
 }
