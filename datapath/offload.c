@@ -221,7 +221,7 @@ static int settle_csum(struct packet *packet)
 	return 0;
 }
 
-/* No sender has more segments made of a packet than this; who asks for more wants to keep us busy. */
+/* Nobody has more segments made of a packet than this; who asks for it wants to keep us busy. */
 static bool gso_size_is_sane(const struct packet *packet, uint32_t payload)
 {
 	if (packet->gso_type == PACKET_GSO_UDP_L4)
