@@ -164,10 +164,11 @@ class Lab:
         self.generator_core, self.core = cores
         self.stack = contextlib.ExitStack()
         self.processes = []
+        self.base = None  # with what the names of namespaces begin
 
     def __enter__(self):
         Lab.serial += 1
-        base = f"{PREFIX}{os.getpid()}-{Lab.serial}"
+        self.base = base = f"{PREFIX}{os.getpid()}-{Lab.serial}"
         try:
             self.dir = tempfile.mkdtemp(prefix=f"{base}-")
             self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
@@ -180,6 +181,10 @@ class Lab:
 
     def __exit__(self, *exc):
         self.stack.close()
+
+    def add_netns(self, suffix):
+        """One more namespace; its name."""
+        return self._add_netns(self.base + suffix)
 
     def _add_netns(self, name):
         run(["ip", "netns", "add", name])

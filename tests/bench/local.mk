@@ -5,10 +5,10 @@
 
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
-	tests/bench/classify.py tests/bench/control.py tests/bench/vhost.py \
+	tests/bench/classify.py tests/bench/containers.py tests/bench/control.py tests/bench/vhost.py \
 	tests/bench/vhost_contenders.py
-bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/vhost_forward \
-	tests/bench/vhost_guests
+bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/connect \
+	tests/bench/vhost_forward tests/bench/vhost_guests
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
@@ -17,6 +17,9 @@ CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/traffic
 tests_bench_trafficgen_SOURCES = tests/bench/trafficgen.c tests/bench/trafficgen.h \
 	tests/bench/thread_time.c tests/bench/thread_time.h
 tests_bench_trafficgen_LDADD = $(LIBBPF_LIBS)
+
+tests_bench_connect_SOURCES = tests/bench/connect.c
+tests_bench_connect_LDADD =
 
 # the switch itself, by the default LDADD
 tests_bench_classify_SOURCES = tests/bench/classify.c tests/bench/thread_time.c \

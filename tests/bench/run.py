@@ -15,6 +15,7 @@ import sys
 import time
 
 import classify
+import containers
 import contenders
 import control
 import forward
@@ -24,6 +25,7 @@ import vhost_contenders
 
 BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.rules,
            "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory,
+           "containers": containers.main,
            "vhost": vhost.bouncing, "vhost_stream": vhost.streaming,
            "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling}
 POLICY = "/usr/sbin/policy-rc.d"
@@ -34,6 +36,7 @@ class Tools:
     """Where the programs of the build are."""
 
     def __init__(self, build_dir):
+        self.connect = os.path.join(build_dir, "tests/bench/connect")
         self.classify = os.path.join(build_dir, "tests/bench/classify")
         self.vhost_forward = os.path.join(build_dir, "tests/bench/vhost_forward")
         self.vhost_guests = os.path.join(build_dir, "tests/bench/vhost_guests")
