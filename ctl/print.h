@@ -29,6 +29,8 @@ void print_apply(FILE *out, const json_t *result);
 void print_version(FILE *out, const json_t *result);
 
 /* ---- print_vm.c ---- */
+/* One line about the daemon's connection to libvirt; nothing if it does without (NULL). */
+void print_libvirt(FILE *out, const json_t *libvirt);
 void print_attach_vm(FILE *out, const json_t *result);
 void print_detach_vm(FILE *out, const json_t *result);
 void print_list_vms(FILE *out, const json_t *result);

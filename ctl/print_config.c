@@ -145,23 +145,6 @@ static void print_port(FILE *out, const char *bridge, const json_t *port)
 	table_uninit(&table);
 }
 
-/* `libvirt` is NULL when the daemon does not speak to it. */
-static void print_libvirt(FILE *out, const json_t *libvirt)
-{
-	const char *error = print_get_string(libvirt, "error");
-	long long domains = print_get_integer(libvirt, "domains");
-
-	if (!libvirt)
-		return;
-	fprintf(out, "libvirt %s: ", print_get_string(libvirt, "uri"));
-	if (json_is_true(json_object_get(libvirt, "connected")))
-		fprintf(out, "%lld %s, followed by %lld ports\n", domains,
-			domains == 1 ? "domain" : "domains",
-			print_get_integer(libvirt, "followed_ports"));
-	else
-		fprintf(out, "not connected%s%s\n", error[0] ? ": " : "", error);
-}
-
 void print_show(FILE *out, const json_t *result)
 {
 	const json_t *bridges = json_object_get(result, "bridges");

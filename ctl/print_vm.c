@@ -6,6 +6,22 @@
 
 #include <string.h>
 
+void print_libvirt(FILE *out, const json_t *libvirt)
+{
+	const char *error = print_get_string(libvirt, "error");
+	long long domains = print_get_integer(libvirt, "domains");
+
+	if (!libvirt)
+		return;
+	fprintf(out, "libvirt %s: ", print_get_string(libvirt, "uri"));
+	if (json_is_true(json_object_get(libvirt, "connected")))
+		fprintf(out, "%lld %s, followed by %lld ports\n", domains,
+			domains == 1 ? "domain" : "domains",
+			print_get_integer(libvirt, "followed_ports"));
+	else
+		fprintf(out, "not connected%s%s\n", error[0] ? ": " : "", error);
+}
+
 void print_attach_vm(FILE *out, const json_t *result)
 {
 	fprintf(out, "port %s, number %lld, MAC address %s\n", print_get_string(result, "port"),
@@ -49,10 +65,14 @@ void print_list_vms(FILE *out, const json_t *result)
 {
 	static const struct table_column columns[] = {
 		{"DOMAIN", false}, {"STATE", false}, {"MAC", false}, {"PORT", false}};
+	const json_t *libvirt = json_object_get(result, "libvirt");
 	struct table table;
 	size_t i, j;
 	json_t *vm;
 
+	/* then the domains are those that were there before */
+	if (!json_is_true(json_object_get(libvirt, "connected")))
+		print_libvirt(out, libvirt);
 	table_init(&table, columns, ARRAY_SIZE(columns));
 	json_array_foreach(json_object_get(result, "vms"), i, vm)
 	{

@@ -40,6 +40,7 @@ struct libvirt {
 	size_t n_domains;
 	struct failure *failures; /* owned */
 	size_t n_failures;
+	uint64_t n_changes; /* of vs, when its ports were last compared with the domains */
 	LIST_HEAD(, request) requests;
 };
 
@@ -265,6 +266,7 @@ static void follow(struct libvirt *lv)
 	run_plan(lv, plan);
 	note_refusals(lv, plan);
 	libvirt_plan_destroy(plan);
+	lv->n_changes = lv->vs->n_changes;
 }
 
 /* ---- what the thread tells --------------------------------------------------------------------
@@ -425,7 +427,9 @@ void libvirt_run(struct libvirt *lv)
 	if (!lv)
 		return;
 	expire_requests(lv);
-	follow(lv);
+	/* what a domain asks for may have become possible, or somebody else took it away */
+	if (lv->n_failures || lv->n_changes != lv->vs->n_changes)
+		follow(lv);
 }
 
 void libvirt_get_status(const struct libvirt *lv, struct libvirt_status *status)

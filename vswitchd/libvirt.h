@@ -9,20 +9,21 @@
  * The control thread's half of everything that has to do with VMs: it takes what libvirt's thread
  * (libvirt_thread.h) tells of domains, keeps the list, and makes the switch's ports what follows
  * from it (libvirt_plan.h), each port in a change of its own (vswitch.h), so that they are on disk
- * like any other. The list is looked at again each second as well, for what it asks for may have
- * become possible: a bridge that was made, a name that became free. A port that cannot be made is
- * logged once for each reason and tried again every LIBVIRT_RETRY_PORT_S.
+ * like any other. It is looked at again, once a second, when the config has changed or a port could
+ * not be made, for what it asks for may have become possible: a bridge that was made, a name that
+ * became free. A port that cannot be made is logged once for each reason and tried again every
+ * LIBVIRT_RETRY_PORT_S.
  *
  * What is not known is not acted upon: while libvirtd cannot be reached all ports stay as they
- *are, also those that were followed by a daemon before this one. When it is back its first list of
- *domains says what became of them meanwhile.
+ * are, also those that were followed by a daemon before this one. When it is back its first list of
+ * domains says what became of them meanwhile.
  *
- * Commands that need libvirt (libvirt_command.h) submit jobs; one that has not come back within
+ * Methods that need libvirt (methods_vm.c, methods_check.c) submit jobs; one that has not come back within
  * LIBVIRT_JOB_S is given up, and what it may still do is undone when it comes back: nothing here
  * waits for libvirtd.
  *
  * Life cycle: libvirt_create(), libvirt_run() each second, libvirt_destroy(), which gives up what
- *is still under way.
+ * is still under way.
  *
  * Thread-safety: the control thread.
  */

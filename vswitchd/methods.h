@@ -73,6 +73,8 @@ int method_fdb_show(struct rpc_call *call, struct error *e);
 int method_fdb_flush(struct rpc_call *call, struct error *e);
 
 /* ---- methods_show.c ---- */
+/* The connection to libvirt, new object. */
+json_t *methods_describe_libvirt(const struct libvirt *lv);
 int method_version(struct rpc_call *call, struct error *e);
 int method_show(struct rpc_call *call, struct error *e);
 int method_list_br(struct rpc_call *call, struct error *e);

@@ -129,7 +129,7 @@ static json_t *describe_bridge(const struct vswitch *vs, const struct config_bri
 	return object;
 }
 
-static json_t *describe_libvirt(const struct libvirt *lv)
+json_t *methods_describe_libvirt(const struct libvirt *lv)
 {
 	struct libvirt_status status;
 	json_t *object = json_object();
@@ -168,7 +168,7 @@ int method_show(struct rpc_call *call, struct error *e)
 		methods_set(call->result, "store_note", json_string(note));
 	methods_set(call->result, "workers", json_integer(datapath_get_n_workers(vs->dp)));
 	if (vs->libvirt)
-		methods_set(call->result, "libvirt", describe_libvirt(vs->libvirt));
+		methods_set(call->result, "libvirt", methods_describe_libvirt(vs->libvirt));
 	for (size_t i = 0; i < vs->config.n_bridges; i++)
 		if (!only || only == &vs->config.bridges[i])
 			(void)!json_array_append_new(

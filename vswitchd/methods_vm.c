@@ -619,8 +619,10 @@ int method_list_vms(struct rpc_call *call, struct error *e)
 
 	methods_set(call->result, "domains", names);
 	methods_set(call->result, "vms", vms);
-	if (vs->libvirt)
+	if (vs->libvirt) {
 		domains = libvirt_get_domains(vs->libvirt, &n);
+		methods_set(call->result, "libvirt", methods_describe_libvirt(vs->libvirt));
+	}
 	if (libvirt_plan_create(&vs->config, vs->rundir, domains, n, &plan))
 		return error_set(e, ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++) {

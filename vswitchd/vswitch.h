@@ -88,6 +88,7 @@ struct vswitch {
 	const char *rundir, *statedir; /* the caller's, for show */
 	struct libvirt *libvirt; /* whose domains ports follow; NULL: nobody's; not owned */
 	uint64_t started_ns; /* clock_now() */
+	uint64_t n_changes; /* configs that became the present one */
 	unsigned int n_changing; /* > 0: inside of a change; link notifications wait */
 };
 

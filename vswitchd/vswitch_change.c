@@ -469,6 +469,7 @@ static void adopt(struct vswitch *vs, struct config *wanted)
 		config_clear_rules(&wanted->bridges[i]);
 	config_uninit(&vs->config);
 	vs->config = *wanted;
+	vs->n_changes++;
 	config_init(wanted);
 }
 
