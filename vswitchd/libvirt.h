@@ -18,9 +18,9 @@
  * are, also those that were followed by a daemon before this one. When it is back its first list of
  * domains says what became of them meanwhile.
  *
- * Methods that need libvirt (methods_vm.c, methods_check.c) submit jobs; one that has not come back within
- * LIBVIRT_JOB_S is given up, and what it may still do is undone when it comes back: nothing here
- * waits for libvirtd.
+ * Methods that need libvirt (methods_vm.c, methods_check.c) submit jobs; one that has not come back
+ * within LIBVIRT_JOB_S is given up, and what it may still do is undone when it comes back: nothing
+ * here waits for libvirtd.
  *
  * Life cycle: libvirt_create(), libvirt_run() each second, libvirt_destroy(), which gives up what
  * is still under way.
