@@ -27,7 +27,7 @@ check_PROGRAMS += tests/system/xdp_parse
 tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
 	tests/unit/packets.h $(bed)
 
-system_tests += tests/system/test_tier0.sh
+system_tests += tests/system/test_tier0.sh tests/system/test_tier0_veth.sh
 check_PROGRAMS += tests/system/tier0
 tests_system_tier0_SOURCES = tests/system/tier0.c $(bed)
 
