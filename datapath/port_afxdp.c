@@ -526,6 +526,22 @@ static void set_caps(struct afxdp_port *port, uint32_t mtu)
 /* ---- tier 0 -----------------------------------------------------------------------------------
  */
 
+/*
+ * Before Linux 6.3 the kernel does not tell whether a device sends redirected frames, and one that
+ * does not loses them silently. So there, only drivers are trusted which are known to when they
+ * have an XDP program of their own, as a port has.
+ */
+static bool is_known_to_send(const struct afxdp_port *port)
+{
+	static const char *const drivers[] = {"bnxt_en", "ena", "i40e",	     "ice",	 "igb",
+					      "igc",	 "ixgbe", "mlx5_core", "virtio_net"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (port->mode <= AFXDP_MODE_NATIVE && !strcmp(port->driver, drivers[i]))
+			return true;
+	return false;
+}
+
 /* What other ports' programs may send to the device: asked of the kernel. */
 static void set_target(struct afxdp_port *port, struct tier0_target *target, struct error *why)
 {
@@ -535,7 +551,9 @@ static void set_target(struct afxdp_port *port, struct tier0_target *target, str
 	target->ifindex = (uint32_t)port->ifindex;
 	target->max_len = port_get_max_len(&port->base);
 	target->flags = TIER0_TARGET_TC;
-	if (ret == -EOPNOTSUPP)
+	if (ret == -EOPNOTSUPP && is_known_to_send(port))
+		target->flags |= TIER0_TARGET_XDP;
+	else if (ret == -EOPNOTSUPP)
 		error_set(why, ret, "Linux before 6.3 does not tell whether the device can");
 	else if (ret)
 		error_set(why, ret, "asking for the device's XDP features: %s", strerror(-ret));

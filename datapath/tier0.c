@@ -117,6 +117,7 @@ void tier0_get_stats(struct tier0 *tier0, struct tier0_stats *stats)
 	stats->n_refused = tier0->n_refused;
 	stats->n_masks = maps->control->n_masks;
 	mutex_unlock(&tier0->lock);
+	stats->insert_ns = atomic_load(&tier0->insert_ns);
 	stats->n_waiting = atomic_load(&tier0->n_waiting);
 }
 
@@ -212,6 +213,7 @@ static bool rank_masks(struct tier0 *tier0)
 	uint8_t numbers[TIER0_MASKS_MAX];
 	bool is_leaving = false;
 	uint64_t order = 0;
+	uint32_t n_taken;
 
 	mutex_lock(&tier0->lock);
 	for (uint32_t i = 0; i < control->n_masks; i++) {
@@ -233,7 +235,9 @@ static bool rank_masks(struct tier0 *tier0)
 	__atomic_store_n(&control->order, order, __ATOMIC_RELAXED);
 	for (uint32_t no = 0; no < TIER0_MASKS_MAX; no++)
 		is_leaving |= !tier0->masks[no].n_flows && !mask_is_free(tier0, no);
-	if (tier0->n_flows + atomic_load(&tier0->n_waiting) < tier0->maps.n_slots / 16 * 15)
+	n_taken = tier0->n_flows + atomic_load(&tier0->n_waiting);
+	atomic_store(&tier0->is_crowded, n_taken > tier0->maps.n_slots / 4 * 3);
+	if (n_taken < tier0->maps.n_slots / 16 * 15)
 		atomic_store(&tier0->is_full, false);
 	mutex_unlock(&tier0->lock);
 	return is_leaving;

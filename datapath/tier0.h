@@ -64,6 +64,7 @@ struct tier0_stats {
 	uint32_t n_masks;
 	uint64_t n_inserted; /* ever */
 	uint64_t n_refused; /* for want of room, ever */
+	uint64_t insert_ns; /* time that all of these took */
 	uint64_t memory; /* bytes of the tables */
 };
 

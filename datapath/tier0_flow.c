@@ -139,6 +139,7 @@ static enum tier0_reason try_insert(struct worker *worker, const struct port *in
 	struct tier0 *tier0 = worker->dp->tier0;
 	const struct flow_key *mask = &flow->subtable->mask;
 	struct tier0_slot slot = {.generation = 0};
+	uint64_t start_ns = clock_now();
 	enum tier0_reason why;
 
 	/* Its in_port is 0 while the port is being removed. */
@@ -152,6 +153,7 @@ static enum tier0_reason try_insert(struct worker *worker, const struct port *in
 	if (!has_targets(tier0, &slot, in->tier0.sends_by))
 		return TIER0_EGRESS;
 	why = tier0_insert(tier0, &flow->key, mask, &slot, flow->generation, &flow->tier0_slot);
+	atomic_fetch_add(&tier0->insert_ns, clock_now() - start_ns);
 	if (!why)
 		tier0->entries[flow->tier0_slot].drop_reason = flow->drop_reason;
 	return why;
@@ -176,7 +178,7 @@ static bool is_final(uint8_t reason)
 void tier0_flow_consider(struct worker *worker, const struct port *in, struct flow *flow,
 			 const struct packet *packet)
 {
-	uint64_t since_ns;
+	uint64_t since_ns, limit_ns;
 
 	/* Most ports have none: then no more of the flow is touched. */
 	if (!in->tier0.program)
@@ -186,7 +188,8 @@ void tier0_flow_consider(struct worker *worker, const struct port *in, struct fl
 	if (flow->tier0_slot || is_final(flow->tier0_reason) ||
 	    worker->n_tier0_round == TIER0_ROUND_MAX || !atomic_load(&worker->dp->tier0->is_ready))
 		return;
-	if (!since_ns || worker->now_ns - since_ns > TIER0_HOT_NS) {
+	limit_ns = atomic_load(&worker->dp->tier0->is_crowded) ? TIER0_HOT_NS : TIER0_WARM_NS;
+	if (!since_ns || worker->now_ns - since_ns > limit_ns) {
 		flow->tier0_reason = TIER0_COLD;
 		return;
 	}

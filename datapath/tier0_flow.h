@@ -5,10 +5,11 @@
 /*
  * A worker's flows in tier 0: when they go in, how their counters come back, when they go out.
  *
- * In: a flow that carries TIER0_HOT_PACKETS within TIER0_HOT_NS, if its actions can be expressed
- * and its ports take part; a few a round, for each costs some microseconds. Until then, and
- * whenever the slot is stale, its packets come to the worker as before. So at both moments a packet
- * may overtake one that is still on its way through user space.
+ * In: a flow that carries TIER0_HOT_PACKETS within TIER0_WARM_NS (where slots are getting short,
+ * TIER0_HOT_NS), if its actions can be expressed and its ports take part; a few a round, for each
+ * costs about a microsecond, which it saves with its next packet. Until then, and whenever the slot
+ * is stale, its packets come to the worker as before. So at both moments a packet may overtake one
+ * that is still on its way through user space.
  *
  * Counters: what the slot counted is added to the flow, to the ports' counters and to the worker's,
  * whenever the flow is credited (flow_cache.h): once a second, for each dump, before the flow
@@ -26,7 +27,8 @@
 
 /* Packets between two looks at a flow's rate; a power of two. */
 #define TIER0_HOT_PACKETS 16u
-/* A flow is hot if they took no longer than this. */
+/* A flow is warm, or hot, if they took no longer than this. */
+#define TIER0_WARM_NS (2 * CLOCK_NS_PER_S)
 #define TIER0_HOT_NS (100 * CLOCK_NS_PER_MS)
 /* Flows that go in in one round of a worker. */
 #define TIER0_ROUND_MAX 16u

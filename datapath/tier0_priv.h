@@ -54,6 +54,8 @@ struct tier0 {
 	atomic_uint_fast64_t n_begun;
 	atomic_uint_fast64_t n_done;
 	atomic_uint n_waiting; /* slots and masks that leave */
+	atomic_uint_fast64_t insert_ns; /* time spent on insertions, refused ones as well */
+	atomic_bool is_crowded; /* three quarters of the slots are taken */
 	atomic_bool is_full; /* a flow found no slot since the last sweep */
 	struct mutex lock;
 	/* Under lock. */

@@ -397,6 +397,7 @@ static json_t *describe_tier0(struct datapath *dp)
 	methods_set(object, "masks", json_integer(stats.n_masks));
 	methods_set(object, "inserted", counter(stats.n_inserted));
 	methods_set(object, "refused", counter(stats.n_refused));
+	methods_set(object, "insert_ns", counter(stats.insert_ns));
 	methods_set(object, "bytes", counter(stats.memory));
 	return object;
 }

@@ -34,6 +34,17 @@ class Redirect:
         lab.use_napi_thread("g1")
 
 
+class RedirectInPlace(Redirect):
+    """The same on the core where frames are received, the generator's, as tier 0 of ours works."""
+
+    name = "xdp-redirect-in-place"
+
+    def start(self, lab):
+        program = lab.start([lab.tools.trafficgen, "forward", "--tx", "g1", "--rx", "s0",
+                             "--core", str(lab.core), "--seconds", "300"])
+        program.wait_log("ready")
+
+
 class Bridge:
     """The kernel's bridge. It works in softirq where frames are received, that is on the generator's
     core as everybody's receive path does; a NAPI thread on our core was slower. The destination is
@@ -201,12 +212,15 @@ class OvsDpdk(Ovs):
 
 
 class Vswitchd:
-    """Our own."""
+    """Our own. Hot flows are carried out by its XDP program, on the core where frames are received."""
 
     name = "vswitchd"
     peers = ()
+    arguments = ()
 
     def start(self, lab):
+        # veth takes redirected frames while its peer polls: not only while the sink is there
+        lab.outer(["ethtool", "-K", "s1", "gro", "on"])
         self.start_ports(lab, ("g1", "s0"))
         self.ctl("add-flow", "br0", RULE.format(port_in="g1", port_out="s0"))
 
@@ -228,7 +242,7 @@ class Vswitchd:
                 raise BenchError(f"{tool}: not built")
         self.process = lab.start(
             [lab.tools.vswitchd, "--foreground", "--rundir", self.dir, "--statedir", self.dir,
-             "--workers", "1", "--cores", str(lab.core)], pinned=False)
+             "--workers", "1", "--cores", str(lab.core), *self.arguments], pinned=False)
         wait_for("vswitchd's answer", lambda: self.process.check() and
                  succeeds(self.command("list-br")), timeout=20)
 
@@ -246,4 +260,12 @@ class Vswitchd:
         return len(self.ctl("dump-cache").splitlines()) - 1  # without the heading
 
 
-FORWARDING = (Vswitchd, OvsAfxdp, Testpmd, TestpmdNoBusyPoll, Bridge, Redirect)
+class VswitchdUser(Vswitchd):
+    """Our own without the kernel's tier: all packets pass through user space."""
+
+    name = "vswitchd-user"
+    arguments = ("--kernel-tier", "off")
+
+
+FORWARDING = (Vswitchd, VswitchdUser, OvsAfxdp, Testpmd, TestpmdNoBusyPoll, Bridge, Redirect,
+              RedirectInPlace)

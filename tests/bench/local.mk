@@ -6,9 +6,9 @@
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
 	tests/bench/classify.py tests/bench/containers.py tests/bench/control.py tests/bench/vhost.py \
-	tests/bench/vhost_contenders.py
+	tests/bench/vhost_contenders.py tests/bench/kernel_tier.py
 bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/connect \
-	tests/bench/vhost_forward tests/bench/vhost_guests
+	tests/bench/vhost_forward tests/bench/vhost_guests tests/bench/tier0_cost
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
@@ -25,6 +25,8 @@ tests_bench_connect_LDADD =
 tests_bench_classify_SOURCES = tests/bench/classify.c tests/bench/thread_time.c \
 	tests/bench/thread_time.h
 
+tests_bench_tier0_cost_SOURCES = tests/bench/tier0_cost.c
+
 tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@$(MKDIR_P) tests/bench
 	$(bpf_v_cc)$(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) $(LIBBPF_CFLAGS) \
@@ -38,6 +40,7 @@ tests/bench/%.skel.h: tests/bench/%.bpf.o
 .SECONDARY: tests/bench/trafficgen.bpf.o
 
 $(tests_bench_trafficgen_OBJECTS): | tests/bench/trafficgen.skel.h
+$(tests_bench_tier0_cost_OBJECTS): | $(bpf_skeletons)
 
 -include $(wildcard tests/bench/*.bpf.d)
 

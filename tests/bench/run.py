@@ -19,6 +19,7 @@ import containers
 import contenders
 import control
 import forward
+import kernel_tier
 import lab
 import vhost
 import vhost_contenders
@@ -27,7 +28,8 @@ BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.
            "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory,
            "containers": containers.main,
            "vhost": vhost.bouncing, "vhost_stream": vhost.streaming,
-           "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling}
+           "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling,
+           "tier0": kernel_tier.main}
 POLICY = "/usr/sbin/policy-rc.d"
 NICE = -20  # contenders and generator alike: other work on the machine should not decide
 
@@ -40,6 +42,7 @@ class Tools:
         self.classify = os.path.join(build_dir, "tests/bench/classify")
         self.vhost_forward = os.path.join(build_dir, "tests/bench/vhost_forward")
         self.vhost_guests = os.path.join(build_dir, "tests/bench/vhost_guests")
+        self.tier0_cost = os.path.join(build_dir, "tests/bench/tier0_cost")
         self.trafficgen = os.path.join(build_dir, "tests/bench/trafficgen")
         self.vswitchd = os.path.join(build_dir, "vswitchd/vswitchd")
         self.vswitchctl = os.path.join(build_dir, "ctl/vswitchctl")
