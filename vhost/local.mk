@@ -5,6 +5,8 @@ noinst_LIBRARIES += vhost/libvhost.a
 vhost_libvhost_a_SOURCES = \
 	vhost/dirty_log.c \
 	vhost/dirty_log.h \
+	vhost/foreign_fd.c \
+	vhost/foreign_fd.h \
 	vhost/guest_fault.c \
 	vhost/guest_fault.h \
 	vhost/guest_mem.c \

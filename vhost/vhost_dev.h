@@ -25,7 +25,8 @@
  * - Ring contents are read once and checked, see vring.h; memory that vanishes is survived, see
  *   guest_fault.h.
  * - Nothing here blocks: sockets and eventfds are non-blocking, a front end that does not read its
- *   answers is cut off. Work done for one guest in one call is bounded.
+ *   answers is cut off, and descriptors of any other kind are closed without waiting
+ *   (foreign_fd.h). Work done for one guest in one call is bounded.
  * - What a guest makes us hold is bounded: regions and their sizes, 3 descriptors a ring, no memory
  *   that grows with time.
  * - Who breaks a rule loses the connection and all that it set up; the first fault is counted under

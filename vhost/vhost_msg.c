@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "vhost/foreign_fd.h"
 
 void vhost_msg_init(struct vhost_msg *msg)
 {
@@ -16,7 +17,7 @@ void vhost_msg_reset(struct vhost_msg *msg)
 {
 	for (unsigned int i = 0; i < msg->n_fds; i++)
 		if (msg->fds[i] >= 0)
-			close(msg->fds[i]);
+			foreign_fd_close(msg->fds[i]);
 	vhost_msg_init(msg);
 }
 
@@ -41,7 +42,7 @@ static bool keep_fds(struct vhost_msg *msg, struct cmsghdr *cmsg)
 		if (msg->n_fds < VHOST_FDS_MAX) {
 			msg->fds[msg->n_fds++] = fd;
 		} else {
-			close(fd);
+			foreign_fd_close(fd);
 			fits = false;
 		}
 	}

@@ -6,12 +6,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "tests/unit/vhost_hostile.h"
 #include "vhost/guest_fault.h"
 
@@ -225,6 +227,57 @@ static void test_fd_kinds(void **state UNUSED)
 				close(fds[1]);
 			check_fault(VHOST_FAULT_MSG_FD_KIND, before);
 		}
+	}
+}
+
+/* A TCP socket with bytes that its peer does not read, whose close would wait for ten minutes. */
+static int make_lingering_socket(int *peer)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct linger linger = {.l_onoff = 1, .l_linger = 600};
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), sock = socket(AF_INET, SOCK_STREAM, 0);
+	static char bytes[65536];
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(connect(sock, (struct sockaddr *)&address, size), 0);
+	*peer = accept(listener, NULL, NULL);
+	assert_true(*peer >= 0);
+	close(listener);
+	while (send(sock, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return sock;
+}
+
+/* Descriptors that take their time to close: nobody waits for them. */
+static void test_slow_closing(void **state UNUSED)
+{
+	uint64_t value = 1, start = clock_now();
+
+	for (int kind = 0; kind < 2; kind++) {
+		uint64_t before = count_fault(VHOST_FAULT_MSG_FD_KIND);
+		int peer = -1,
+		    fd = kind ? open("/etc/passwd", O_RDONLY) : make_lingering_socket(&peer);
+
+		begin(DRIVER_FEATURES);
+		assert_int_equal(
+			driver_send_raw(&driver, &(struct {
+				struct vhost_header header;
+				uint64_t value;
+			} PACKED){{VHOST_SET_VRING_KICK, VHOST_FLAG_VERSION, sizeof(value)}, value},
+					sizeof(struct vhost_header) + sizeof(value), &fd, 1),
+			0);
+		/* the switch has the last one now */
+		close(fd);
+		assert_int_equal(vhost_dev_run(driver.dev), -EPROTO);
+		assert_true(clock_now() - start < 60 * CLOCK_NS_PER_S);
+		if (peer >= 0)
+			close(peer);
+		check_fault(VHOST_FAULT_MSG_FD_KIND, before);
 	}
 }
 
@@ -549,14 +602,14 @@ static void test_areas(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HOSTILE(test_sizes),	    HOSTILE(test_headers),
-		HOSTILE(test_extra_fds),    HOSTILE(test_one_fd_too_many),
-		HOSTILE(test_missing_fds),  HOSTILE(test_fd_kinds),
-		HOSTILE(test_ring_numbers), HOSTILE(test_states),
-		HOSTILE(test_values),	    HOSTILE(test_never_reads),
-		HOSTILE(test_cut_short),    HOSTILE(test_random_messages),
-		HOSTILE(test_regions),	    HOSTILE(test_memory_files),
-		HOSTILE(test_areas),
+		HOSTILE(test_sizes),	       HOSTILE(test_headers),
+		HOSTILE(test_extra_fds),       HOSTILE(test_one_fd_too_many),
+		HOSTILE(test_missing_fds),     HOSTILE(test_fd_kinds),
+		HOSTILE(test_slow_closing),    HOSTILE(test_ring_numbers),
+		HOSTILE(test_states),	       HOSTILE(test_values),
+		HOSTILE(test_never_reads),     HOSTILE(test_cut_short),
+		HOSTILE(test_random_messages), HOSTILE(test_regions),
+		HOSTILE(test_memory_files),    HOSTILE(test_areas),
 	};
 
 	return cmocka_run_group_tests_name("vhost_hostile", tests, NULL, NULL);

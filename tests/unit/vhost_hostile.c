@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
+#include "vhost/foreign_fd.h"
 #include "vhost/guest_fault.h"
 
 struct vhost_driver driver;
@@ -57,6 +59,16 @@ void begin(uint64_t features)
 	driver_negotiate(&driver, features);
 }
 
+/* Files that were sent are closed by threads. */
+static void wait_foreign_fds(void)
+{
+	uint64_t end = clock_now() + 60 * CLOCK_NS_PER_S;
+
+	while (foreign_fd_count() && clock_now() < end)
+		usleep(100);
+	assert_int_equal(foreign_fd_count(), 0);
+}
+
 void check_clean(void)
 {
 	if (driver.sock >= 0)
@@ -65,6 +77,7 @@ void check_clean(void)
 	close_rings();
 	assert_int_equal(vhost_dev_get_fd(driver.dev), -1);
 	assert_int_equal(driver.published, 0);
+	wait_foreign_fds();
 	assert_int_equal(driver_count_fds(), n_fds);
 	assert_int_equal(driver_count_maps(), n_maps);
 	assert_int_equal(guest_fault_count(), 0);
