@@ -50,3 +50,10 @@ tests_fuzz_fuzz_vhost_message_LDADD = $(fuzz_ldadd)
 fuzz_tests += tests/fuzz/fuzz_vhost_ring
 tests_fuzz_fuzz_vhost_ring_SOURCES = tests/fuzz/fuzz_vhost_ring.c $(fuzz_driver)
 tests_fuzz_fuzz_vhost_ring_LDADD = $(fuzz_ldadd)
+
+if LIBVIRT
+fuzz_tests += tests/fuzz/fuzz_libvirt_xml
+endif
+EXTRA_PROGRAMS += tests/fuzz/fuzz_libvirt_xml
+tests_fuzz_fuzz_libvirt_xml_SOURCES = tests/fuzz/fuzz_libvirt_xml.c $(fuzz_driver)
+tests_fuzz_fuzz_libvirt_xml_LDADD = $(fuzz_ldadd)
