@@ -237,7 +237,7 @@ static bool rank_masks(struct tier0 *tier0)
 		is_leaving |= !tier0->masks[no].n_flows && !mask_is_free(tier0, no);
 	n_taken = tier0->n_flows + atomic_load(&tier0->n_waiting);
 	atomic_store(&tier0->is_crowded, n_taken > tier0->maps.n_slots / 4 * 3);
-	if (n_taken < tier0->maps.n_slots / 16 * 15)
+	if (n_taken < tier0->maps.n_slots - 1 - tier0->maps.n_slots / 16)
 		atomic_store(&tier0->is_full, false);
 	mutex_unlock(&tier0->lock);
 	return is_leaving;

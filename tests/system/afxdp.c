@@ -288,29 +288,6 @@ static void check_meta(const struct packet *packet)
 	assert_int_not_equal(packet->rx_hash, 0);
 }
 
-/* Pushes a tag where the sender's stack keeps it beside the packet, as a NIC that strips tags
- * would. */
-static void attach_vlan_push(const char *ifname, uint16_t tci)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = htons(0x8100)},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = tci},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_vlan_push},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "vlan_push", "GPL", insns,
-			       ARRAY_SIZE(insns), NULL);
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(ifname),
-		    .attach_point = BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = fd, .handle = 1, .priority = 1);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bpf_tc_hook_create(&hook), 0);
-	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
-	close(fd);
-}
-
 static void test_records(void **state UNUSED)
 {
 	struct datapath *dp = bed_create_datapath(1, 4096);
@@ -331,7 +308,7 @@ static void test_records(void **state UNUSED)
 		packet_free(cache, packet);
 	}
 	/* The tag was beside the frame, and is in it again. */
-	attach_vlan_push("q0", 0x6123);
+	bed_attach_vlan_push("q0", 0x6123);
 	assert_int_equal(send(q0, frame, 100, 0), 100);
 	packet = receive_by_hand(dp, port);
 	check_meta(packet);

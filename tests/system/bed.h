@@ -42,6 +42,10 @@ int bed_receive_test(int fd, void *buf, size_t size, int timeout_ms);
 /* Writes a frame of `len` bytes of that type: addresses, type, then a pattern made of `seed`. */
 void bed_fill(uint8_t *frame, uint32_t len, uint32_t seed);
 
+/* Pushes a tag where the sender's stack keeps it beside the packet, as a NIC that strips tags
+ * would: on all that leaves by the device. */
+void bed_attach_vlan_push(const char *ifname, uint16_t tci);
+
 /* Makes a datapath of `n_workers` workers and `n_frames` frames (0: the default), whose pipeline
  * sends what comes in by port 1 out by port 2, by 2 out by 1. */
 struct datapath *bed_create_datapath(unsigned int n_workers, uint32_t n_frames);

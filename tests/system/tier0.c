@@ -11,7 +11,9 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bpf/tier0.h"
 #include "lib/clock.h"
 #include "tests/system/bed.h"
 #include "tests/unit/test.h"
@@ -42,9 +45,21 @@ static struct bed {
 	int sinks[2]; /* on q1, q2 */
 } bed;
 
+/* What a flow's mask has besides the port. */
+enum mask_kind {
+	MASK_PORT, /* nothing */
+	MASK_SOURCE, /* the source address: a flow for each of n_sources */
+	MASK_OWN, /* and some bits more, others for each source */
+	MASK_TAG, /* the VLAN tag */
+};
+
 /* What the pipeline says and hears. */
 static atomic_uint answer; /* port where all goes; 0: drop */
-static atomic_uint_fast64_t credited; /* packets */
+static atomic_uint mask_kind; /* enum mask_kind */
+static atomic_uint change; /* enum action_type, of a tag; ACTION_OUTPUT: none */
+static atomic_uint_fast64_t credited, credited_bytes;
+static unsigned int n_sources; /* addresses that packets are sent from */
+static uint32_t wire_len; /* of frames as they come in, bytes */
 
 /* For each sink: serial number -> epoch in which it was received, 0: it was not. */
 static uint8_t *received[2];
@@ -54,13 +69,39 @@ static atomic_bool stop;
 
 /* ---- the pipeline ---- */
 
+/* What a verdict rests on. */
+static void *make_cookie(const struct flow_key *key)
+{
+	unsigned int port = key->in_port == 1 ? atomic_load(&answer) : 0;
+
+	return (void *)(uintptr_t)(1 + port + atomic_load(&change) * 16);
+}
+
 static void translate(void *aux UNUSED, const struct flow_key *key,
 		      struct pipeline_verdict *verdict)
 {
 	unsigned int port = key->in_port == 1 ? atomic_load(&answer) : 0;
+	struct action tag = {.type = (uint16_t)atomic_load(&change),
+			     .value.be16 = htons(0x0345),
+			     .mask.be16 = htons(0xefff)};
 
 	verdict->mask.in_port = UINT32_MAX;
-	verdict->cookie = (void *)(uintptr_t)(port + 1);
+	switch ((enum mask_kind)atomic_load(&mask_kind)) {
+	case MASK_OWN:
+		verdict->mask.dl_dst[key->dl_src[5] / 8 % 6] = (uint8_t)(1 << key->dl_src[5] % 8);
+		/* fall through */
+	case MASK_SOURCE:
+		memset(verdict->mask.dl_src, 0xff, sizeof(verdict->mask.dl_src));
+		break;
+	case MASK_TAG:
+		verdict->mask.vlan_tci = verdict->mask.dl_type = 0xffff;
+		break;
+	case MASK_PORT:
+		break;
+	}
+	if (tag.type != ACTION_OUTPUT)
+		assert_int_equal(action_list_append(&verdict->actions, &tag), 0);
+	verdict->cookie = make_cookie(key);
 	verdict->drop_reason = DROP_RULE_DROP;
 	if (port)
 		assert_int_equal(action_list_append_output(&verdict->actions, port), 0);
@@ -69,7 +110,7 @@ static void translate(void *aux UNUSED, const struct flow_key *key,
 static bool revalidate(void *aux UNUSED, void *cookie, const struct flow_key *key,
 		       uint64_t generation UNUSED)
 {
-	return key->in_port == 1 && (uintptr_t)cookie == atomic_load(&answer) + 1;
+	return cookie == make_cookie(key);
 }
 
 static void credit(void *aux UNUSED, void *cookie UNUSED, const struct flow_key *key,
@@ -78,7 +119,7 @@ static void credit(void *aux UNUSED, void *cookie UNUSED, const struct flow_key 
 	if (key->in_port != 1)
 		return;
 	atomic_fetch_add(&credited, n_packets);
-	assert_int_equal(n_bytes, n_packets * FRAME_LEN);
+	atomic_fetch_add(&credited_bytes, n_bytes);
 }
 
 static void release(void *aux UNUSED, void *cookie UNUSED)
@@ -106,6 +147,11 @@ static void create(bool kernel_tier, uint32_t tier0_flows)
 
 	atomic_store(&answer, 2);
 	atomic_store(&credited, 0);
+	atomic_store(&credited_bytes, 0);
+	atomic_store(&mask_kind, MASK_PORT);
+	atomic_store(&change, ACTION_OUTPUT);
+	n_sources = 1;
+	wire_len = FRAME_LEN;
 	atomic_store(&next_serial, 0);
 	atomic_store(&stop, false);
 	for (int i = 0; i < 3; i++) {
@@ -147,6 +193,7 @@ static bool send_one(void)
 	uint8_t frame[FRAME_LEN];
 
 	bed_fill(frame, sizeof(frame), 0);
+	frame[11] = (uint8_t)(serial % n_sources);
 	memcpy(frame + SERIAL_OFFSET, &serial, sizeof(serial));
 	return send(bed.source, frame, sizeof(frame), 0) == sizeof(frame);
 }
@@ -219,8 +266,9 @@ static void check_balance(uint64_t n_sent)
 		drops += count_drops(&sums[i]);
 	}
 	assert_int_equal(sums[0].rx_packets, out + drops);
-	assert_int_equal(sums[0].rx_bytes, sums[0].rx_packets * FRAME_LEN);
+	assert_int_equal(sums[0].rx_bytes, sums[0].rx_packets * wire_len);
 	assert_int_equal(atomic_load(&credited), sums[0].rx_packets);
+	assert_int_equal(atomic_load(&credited_bytes), sums[0].rx_bytes);
 }
 
 /* Sends until the kernel carries the packets. Returns how many it took. */
@@ -478,6 +526,126 @@ static void test_idle(void **state UNUSED)
 	destroy();
 }
 
+/* Sends `n_each` packets of each source. Returns how many were taken. */
+static uint64_t send_each(unsigned int n_each)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < n_each; i++) {
+		for (unsigned int k = 0; k < n_sources; k++)
+			n += send_one();
+		usleep(500);
+	}
+	return n;
+}
+
+/* More flows than places: those that find none stay in user space. */
+static void test_full(void **state UNUSED)
+{
+	struct tier0_stats stats;
+	uint64_t n;
+
+	create(true, 4);
+	n_sources = 40;
+	atomic_store(&mask_kind, MASK_SOURCE);
+	n = send_each(300);
+	check_balance(n);
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_int_equal(stats.n_flows, stats.max_flows);
+	assert_true(stats.n_refused > 0);
+	assert_in_range(count_tier0(), 100, n / 2);
+	/* What is not hot makes room. */
+	for (int i = 0; i < 4; i++) {
+		datapath_sweep(bed.dp, 1000 * CLOCK_NS_PER_S);
+		datapath_fold_counters(bed.dp);
+	}
+	n += send_each(300);
+	check_balance(n);
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_true(stats.n_inserted > stats.max_flows);
+	destroy();
+}
+
+/* More masks than a program tries. */
+static void test_masks(void **state UNUSED)
+{
+	struct tier0_stats stats;
+	uint64_t n;
+
+	create(true, 0);
+	n_sources = 24;
+	atomic_store(&mask_kind, MASK_OWN);
+	n = send_each(300);
+	check_balance(n);
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_int_equal(stats.n_masks, TIER0_MASKS_MAX);
+	assert_int_equal(stats.n_flows, TIER0_MASKS_MAX);
+	assert_true(stats.n_refused > 0);
+	assert_in_range(count_tier0(), n / 2, n * 3 / 4);
+	destroy();
+}
+
+/* The tag of the next frame on q1, which the kernel has taken off; -1: it has none. */
+static int receive_tag(void)
+{
+	union {
+		struct cmsghdr header;
+		uint8_t buf[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} control;
+	uint8_t frame[128];
+	struct iovec iov = {.iov_base = frame, .iov_len = sizeof(frame)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	struct pollfd p = {.fd = bed.sinks[0], .events = POLLIN};
+	struct tpacket_auxdata aux;
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(recvmsg(bed.sinks[0], &msg, 0), FRAME_LEN);
+	assert_non_null(CMSG_FIRSTHDR(&msg));
+	memcpy(&aux, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(aux));
+	assert_int_equal(frame[12] << 8 | frame[13], 0x88b5);
+	return aux.tp_status & TP_STATUS_VLAN_VALID ? aux.tp_vlan_tci : -1;
+}
+
+/* A tag that comes beside the frame: it is in the key, and leaves with the frame, or as it should.
+ */
+static void test_tag(void **state UNUSED)
+{
+	static const struct {
+		enum action_type change;
+		int tag;
+	} cases[] = {
+		{ACTION_OUTPUT, 0x6123},
+		{ACTION_POP_VLAN, -1},
+		{ACTION_SET_VLAN_TCI, 0x0345},
+	};
+	uint64_t n = 0;
+	int on = 1;
+
+	create(true, 0);
+	wire_len += 4;
+	bed_attach_vlan_push("q0", 0x6123);
+	setsockopt(bed.sinks[0], SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on));
+	atomic_store(&mask_kind, MASK_TAG);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t before, n_sent = 0;
+
+		atomic_store(&change, cases[i].change);
+		datapath_invalidate(bed.dp);
+		before = count_tier0();
+		for (int k = 0; k < 400; k++) {
+			n_sent += send_one();
+			usleep(200);
+		}
+		n += n_sent;
+		check_balance(n);
+		assert_true(count_tier0() - before > n_sent / 2);
+		for (; n_sent; n_sent--)
+			assert_int_equal(receive_tag(), cases[i].tag);
+	}
+	destroy();
+}
+
 static void test_off(void **state UNUSED)
 {
 	uint64_t n = 0;
@@ -518,7 +686,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counters),  cmocka_unit_test(test_confirmed),
-		cmocka_unit_test(test_idle),	  cmocka_unit_test(test_off),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_full), cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_tag),	  cmocka_unit_test(test_off),
 		cmocka_unit_test(test_no_target), cmocka_unit_test(test_flips),
 		cmocka_unit_test(test_removal),
 	};
