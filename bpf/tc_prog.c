@@ -35,6 +35,13 @@
 /* Programs on one hook that are looked at. */
 #define PROGRAMS_MAX 64
 
+/* The program that looks packets up, one for all ports: the verifier takes some 80 ms over it. The
+ * control thread's. */
+static struct {
+	struct vswitch_tc_bpf *skel; /* NULL: not loaded */
+	const struct tier0_maps *maps; /* that it uses */
+} lookup;
+
 const char *tc_prog_hook_format(enum tc_prog_hook hook)
 {
 	static const char *const names[] = {
@@ -265,7 +272,7 @@ static int attach_first(struct tc_prog *prog, const struct tc_prog_config *confi
 /* ---- loading ----------------------------------------------------------------------------------
  */
 
-/* Gives the programs the maps of tier 0; `maps` NULL: they use none, so that none need be made. */
+/* Each map of tier 0: shared with `maps`, or not made when that is NULL. */
 static int set_tier0_maps(struct vswitch_tc_bpf *skel, const struct tier0_maps *maps)
 {
 	struct bpf_map *map;
@@ -283,28 +290,89 @@ static int set_tier0_maps(struct vswitch_tc_bpf *skel, const struct tier0_maps *
 	return ret;
 }
 
-/* Opens and loads, with one of the two ways to the container, with tier 0 or without. */
-static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool redirect_peer,
-		const struct tier0_maps *tier0, struct error *err)
+/* Opens a skeleton that loads no program unless told to. */
+static struct vswitch_tc_bpf *open_skeleton(void)
 {
 	struct vswitch_tc_bpf *skel;
-	int ret;
+	struct bpf_program *program;
 
 	xdp_message_start();
 	skel = vswitch_tc_bpf__open();
 	if (!skel)
-		return explain(err, -errno, "opening the tc programs for", config->ifname);
-	bpf_program__set_autoload(skel->progs.vswitch_tc_in, !tier0);
-	bpf_program__set_autoload(skel->progs.vswitch_tc_in_tier0, tier0);
-	bpf_program__set_autoload(skel->progs.vswitch_tc_out, redirect_peer);
-	bpf_program__set_autoload(skel->progs.vswitch_tc_out_plain, !redirect_peer);
+		return NULL;
+	bpf_object__for_each_program(program, skel->obj) bpf_program__set_autoload(program, false);
+	return skel;
+}
+
+/* Loads the look-up, for the first port that uses these maps; control thread. */
+static int load_lookup(const struct tier0_maps *maps)
+{
+	struct vswitch_tc_bpf *skel = open_skeleton();
+	const uint32_t zero = 0;
+	int ret, fd;
+
+	if (!skel)
+		return -errno;
+	bpf_program__set_autoload(skel->progs.vswitch_tc_tier0, true);
+	ret = set_tier0_maps(skel, maps);
+	if (!ret)
+		ret = vswitch_tc_bpf__load(skel);
+	fd = bpf_program__fd(skel->progs.vswitch_tc_tier0);
+	if (!ret &&
+	    bpf_map_update_elem(bpf_map__fd(skel->maps.vswitch_tc_progs), &zero, &fd, BPF_ANY))
+		ret = -errno;
+	if (ret) {
+		vswitch_tc_bpf__destroy(skel);
+		return ret;
+	}
+	lookup.skel = skel;
+	lookup.maps = maps;
+	return 0;
+}
+
+/* Makes sure of the look-up. Returns 0 or a negative errno. */
+static int need_lookup(const struct tier0_maps *maps)
+{
+	if (!lookup.skel)
+		return load_lookup(maps);
+	/* Of another datapath in the same process. */
+	return lookup.maps == maps ? 0 : -EBUSY;
+}
+
+void tc_prog_forget(const struct tier0_maps *maps)
+{
+	if (lookup.maps != maps)
+		return;
+	vswitch_tc_bpf__destroy(lookup.skel);
+	lookup.skel = NULL;
+	lookup.maps = NULL;
+}
+
+/* Loads the port's own programs, with one of the two ways to the container. */
+static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, bool redirect_peer,
+		    bool tier0)
+{
+	struct vswitch_tc_bpf *skel = open_skeleton();
+	int ret;
+
+	if (!skel)
+		return -errno;
+	bpf_program__set_autoload(
+		tier0 ? skel->progs.vswitch_tc_in_tier0 : skel->progs.vswitch_tc_in, true);
+	bpf_program__set_autoload(redirect_peer ? skel->progs.vswitch_tc_out
+						: skel->progs.vswitch_tc_out_plain,
+				  true);
 	skel->bss->port.ifindex = (uint32_t)config->ifindex;
 	skel->bss->port.tap_ifindex = (uint32_t)config->tap_ifindex;
-	ret = set_tier0_maps(skel, tier0);
+	ret = set_tier0_maps(skel, NULL);
+	if (!ret && tier0)
+		ret = bpf_map__reuse_fd(skel->maps.vswitch_tc_progs,
+					bpf_map__fd(lookup.skel->maps.vswitch_tc_progs));
+	else if (!ret)
+		ret = bpf_map__set_autocreate(skel->maps.vswitch_tc_progs, false);
 	if (!ret)
 		ret = vswitch_tc_bpf__load(skel);
 	if (ret) {
-		ret = explain(err, ret, "loading the tc programs for", config->ifname);
 		vswitch_tc_bpf__destroy(skel);
 		return ret;
 	}
@@ -312,6 +380,17 @@ static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool 
 	prog->has_redirect_peer = redirect_peer;
 	prog->tier0 = tier0 ? &skel->bss->tier0_port : NULL;
 	return 0;
+}
+
+/* Loads with one of the two ways to the container, with tier 0 or without. */
+static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool redirect_peer,
+		const struct tier0_maps *tier0, struct error *err)
+{
+	int ret = tier0 ? need_lookup(tier0) : 0;
+
+	if (!ret)
+		ret = load_own(prog, config, redirect_peer, tier0 != NULL);
+	return ret ? explain(err, ret, "loading the tc programs for", config->ifname) : 0;
 }
 
 /* With all, then without tier 0, then without bpf_redirect_peer(), of which tier 0 makes use. */

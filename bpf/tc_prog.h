@@ -11,6 +11,9 @@
  *           what the container sends is dropped; the next tc_prog_open() on that veth replaces it
  * By itself the first that works is taken; why a better one was refused is kept.
  *
+ * The look-up itself is one program for all ports, to which the one on the veth hands over; it is
+ * loaded for the first of them and freed with the maps of tier 0.
+ *
  * Life cycle: tc_prog_open() loads and attaches, packets flow from then on; tc_prog_set_peer()
  * whenever the other end's address is known or changes; tc_prog_close() detaches exactly our
  * programs, and takes away the clsact queueing discipline if we made it and nobody else uses it.
@@ -75,6 +78,9 @@ void tc_prog_close(struct tc_prog *prog);
 /* Tells the programs the Ethernet address of the veth's other end, so that packets for it take the
  * short way there. NULL: it is not known, or lies in the same namespace, where that way ends. */
 void tc_prog_set_peer(struct tc_prog *prog, const uint8_t mac[6]);
+
+/* Frees what is kept for ports to come that use these maps. No port may use them any more. */
+void tc_prog_forget(const struct tier0_maps *maps);
 
 /* "tcx", "clsact", "auto". */
 const char *tc_prog_hook_format(enum tc_prog_hook hook);

@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "bpf/tc_prog.h"
 #include "bpf/tier0_maps.h"
 #include "lib/util.h"
 
@@ -140,6 +141,7 @@ int tier0_maps_reserve(struct tier0_maps *maps, uint32_t n_slots, struct error *
 
 void tier0_maps_destroy(struct tier0_maps *maps)
 {
+	tc_prog_forget(maps);
 	free_tables(maps);
 	free_array(sizeof(*maps->control), 1, &maps->control_fd, maps->control);
 	clear(maps);

@@ -279,10 +279,10 @@ FLOW_INLINE int tier0_send(struct __sk_buff *skb, const struct tier0_target *tar
 }
 
 /*
- * Looks the packet up and carries the answer out. Returns a tc action, or TIER0_MISS: the packet is
- * as it was.
+ * Looks the packet that came in by `in_port` up and carries the answer out. Returns a tc action, or
+ * TIER0_MISS: the packet is as it was.
  */
-FLOW_INLINE int tier0_run_tc(struct __sk_buff *skb)
+FLOW_INLINE int tier0_run_tc(struct __sk_buff *skb, __u32 in_port)
 {
 	const struct tier0_target *target;
 	struct flow_layout layout;
@@ -291,11 +291,11 @@ FLOW_INLINE int tier0_run_tc(struct __sk_buff *skb)
 	struct flow_key key;
 	__u32 slot_no;
 
-	if (!*(volatile __u32 *)&tier0_port.in_port || tier0_parse_tc(skb, &key, &layout, &at))
+	if (tier0_parse_tc(skb, &key, &layout, &at))
 		return TIER0_MISS;
-	key.in_port = *(volatile __u32 *)&tier0_port.in_port;
+	key.in_port = in_port;
 	slot_no = (__u32)tier0_lookup(&key);
-	if (!slot_no || !key.in_port)
+	if (!slot_no)
 		return TIER0_MISS;
 	slot = bpf_map_lookup_elem(&tier0_slots, &slot_no);
 	if (!slot)

@@ -6,7 +6,9 @@
  *                    the port's TAP device, whose queue user space reads. The packet stays an skb
  *                    up to there: segments are not cut, checksums not finished, tags stay beside
  *                    the frame or in it; the TAP says it all in its virtio-net header.
- *   vswitch_tc_in_tier0  the same for what tier 0 has no answer for (tier0_tc.h)
+ *   vswitch_tc_in_tier0  the same, but hands over to
+ *   vswitch_tc_tier0     which does so with what tier 0 has no answer for (tier0_tc.h); there is
+ *                    one for all ports
  *   vswitch_tc_out   on the ingress of the TAP: what user space writes goes to the container.
  *   vswitch_tc_out_plain  the same for kernels without bpf_redirect_peer (before 5.10).
  *
@@ -29,18 +31,43 @@
 
 struct tc_port port;
 
+/* The look-up: one program for all ports, for the verifier takes its time over it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} vswitch_tc_progs SEC(".maps");
+
 SEC("tc")
 int vswitch_tc_in(struct __sk_buff *skb)
 {
 	return (int)bpf_redirect(port.tap_ifindex, 0);
 }
 
+/* What vswitch_tc_in_tier0 leaves in the packet's scratch space for vswitch_tc_tier0. */
+enum { CB_IN_PORT, CB_TAP_IFINDEX };
+
 SEC("tc")
 int vswitch_tc_in_tier0(struct __sk_buff *skb)
 {
-	int action = tier0_run_tc(skb);
+	__u32 in_port = *(volatile __u32 *)&tier0_port.in_port;
 
-	return action == TIER0_MISS ? (int)bpf_redirect(port.tap_ifindex, 0) : action;
+	if (in_port) {
+		skb->cb[CB_IN_PORT] = in_port;
+		skb->cb[CB_TAP_IFINDEX] = port.tap_ifindex;
+		bpf_tail_call(skb, &vswitch_tc_progs, 0);
+	}
+	return (int)bpf_redirect(port.tap_ifindex, 0);
+}
+
+SEC("tc")
+int vswitch_tc_tier0(struct __sk_buff *skb)
+{
+	__u32 tap_ifindex = skb->cb[CB_TAP_IFINDEX];
+	int action = tier0_run_tc(skb, skb->cb[CB_IN_PORT]);
+
+	return action == TIER0_MISS ? (int)bpf_redirect(tap_ifindex, 0) : action;
 }
 
 SEC("tc")

@@ -52,14 +52,21 @@ static struct {
 static void load_program(void)
 {
 	struct bpf_program *program;
+	const uint32_t zero = 0;
 	struct bpf_map *map;
+	int fd;
 
 	skel = vswitch_tc_bpf__open();
 	assert_non_null(skel);
 	bpf_object__for_each_program(program, skel->obj)
-		bpf_program__set_autoload(program, program == skel->progs.vswitch_tc_in_tier0);
+		bpf_program__set_autoload(program, program == skel->progs.vswitch_tc_in_tier0 ||
+							   program == skel->progs.vswitch_tc_tier0);
 	bpf_object__for_each_map(map, skel->obj) assert_int_equal(tier0_maps_share(&maps, map), 0);
 	assert_int_equal(vswitch_tc_bpf__load(skel), 0);
+	fd = bpf_program__fd(skel->progs.vswitch_tc_tier0);
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(skel->maps.vswitch_tc_progs), &zero, &fd, BPF_ANY),
+		0);
 	skel->bss->port.tap_ifindex = if_nametoindex("p2");
 	skel->bss->tier0_port.in_port = TIER0_CASE_IN;
 	link_fd = bpf_link_create(bpf_program__fd(skel->progs.vswitch_tc_in_tier0),
