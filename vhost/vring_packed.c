@@ -96,26 +96,31 @@ static ALWAYS_INLINE unsigned int pop_plain(struct vring *ring, struct vring_bat
 					    unsigned int max)
 {
 	const struct vring_window window = vring_window_get(ring);
-	uint16_t slot = ring->next_avail;
+	const struct vring_slot *desc = &ring->desc[ring->next_avail];
+	const struct vring_slot *end = &ring->desc[ring->num];
 	bool wrap = ring->avail_wrap;
 	uint16_t plain = get_plain_flags(ring, wrap);
-	unsigned int popped = 0;
+	struct vring_tail tail = vring_tail_get(batch);
+	unsigned int popped;
 
-	for (; popped < max; popped++) {
-		const struct vring_slot *desc = &ring->desc[slot];
+	max = vring_limit_plain(batch, max);
+	for (popped = 0; popped < max; popped++) {
 		uint64_t rest = LOAD_ACQUIRE(&desc->rest);
+		uint64_t addr = LOAD(&desc->addr);
 
 		if ((vring_packed_flags(rest) & FLAGS_MASK) != plain ||
-		    !vring_take_plain(batch, &window, LOAD(&desc->addr), vring_packed_len(rest),
-				      vring_packed_id(rest)))
+		    !vring_window_has(&window, addr, vring_packed_len(rest)))
 			break;
-		if (unlikely(++slot == ring->num)) {
-			slot = 0;
+		vring_put_plain(&tail, &window, addr, vring_packed_len(rest),
+				vring_packed_id(rest));
+		if (unlikely(++desc == end)) {
+			desc = ring->desc;
 			wrap = !wrap;
 			plain = get_plain_flags(ring, wrap);
 		}
 	}
-	ring->next_avail = slot;
+	vring_close_plain(batch, popped);
+	ring->next_avail = (uint16_t)(desc - ring->desc);
 	ring->avail_wrap = wrap;
 	return popped;
 }
@@ -165,16 +170,12 @@ static NOINLINE void log_push(struct vring *ring, const struct vring_batch *batc
 	}
 }
 
-/* The second word of the descriptor that says `chain` is used. */
-static ALWAYS_INLINE uint16_t used_flags(const struct vring *ring)
+/* The flags of a descriptor that is used in the round of this wrap counter, in their place. */
+static ALWAYS_INLINE uint64_t get_used_flags(const struct vring *ring, bool wrap)
 {
-	return (uint16_t)((ring->used_wrap ? VRING_DESC_F_AVAIL | VRING_DESC_F_USED : 0) |
-			  (ring->device_writes ? VRING_DESC_F_WRITE : 0));
-}
-
-static ALWAYS_INLINE uint64_t used_word(const struct vring_chain *chain, uint16_t flags)
-{
-	return chain->written | (uint64_t)chain->id << 32 | (uint64_t)flags << 48;
+	return (uint64_t)((wrap ? VRING_DESC_F_AVAIL | VRING_DESC_F_USED : 0) |
+			  (ring->device_writes ? VRING_DESC_F_WRITE : 0))
+	       << 48;
 }
 
 void vring_packed_push(struct vring *ring, const struct vring_batch *batch, unsigned int first,
@@ -183,17 +184,28 @@ void vring_packed_push(struct vring *ring, const struct vring_batch *batch, unsi
 	/* The driver looks at one slot at a time, so the first is written last: it then finds all
 	 * of them, and does not pull at the cache lines before. */
 	struct vring_slot *slots = (struct vring_slot *)(uintptr_t)ring->desc;
-	uint64_t first_word = used_word(&batch->chains[first], used_flags(ring));
 	uint16_t first_slot = ring->next_used;
+	bool wrap = ring->used_wrap;
+	uint64_t flags = get_used_flags(ring, wrap), first_word = 0;
+	uint32_t slot = first_slot;
 
-	vring_packed_advance(ring, &ring->next_used, &ring->used_wrap,
-			     batch->chains[first].n_slots);
-	for (unsigned int i = first + 1; i < first + n; i++) {
+	for (unsigned int i = first; i < first + n; i++) {
 		const struct vring_chain *chain = &batch->chains[i];
+		uint64_t word = chain->written | (uint64_t)chain->id << 32 | flags;
 
-		STORE_RELEASE(&slots[ring->next_used].rest, used_word(chain, used_flags(ring)));
-		vring_packed_advance(ring, &ring->next_used, &ring->used_wrap, chain->n_slots);
+		if (likely(i != first))
+			STORE_RELEASE(&slots[slot].rest, word);
+		else
+			first_word = word;
+		slot += chain->n_slots;
+		if (unlikely(slot >= ring->num)) {
+			slot -= ring->num;
+			wrap = !wrap;
+			flags = get_used_flags(ring, wrap);
+		}
 	}
+	ring->next_used = (uint16_t)slot;
+	ring->used_wrap = wrap;
 	if (unlikely(ring->inflight))
 		inflight_ring_prepare(ring->inflight, ring, batch, first, n);
 	STORE_RELEASE(&slots[first_slot].rest, first_word);

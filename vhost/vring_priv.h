@@ -14,6 +14,8 @@
  * Thread-safety: as vring.h says.
  */
 
+#include <stddef.h>
+
 #include "vhost/vring.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -121,31 +123,65 @@ static ALWAYS_INLINE struct vring_window vring_window_get(const struct vring *ri
 	};
 }
 
-/*
- * Appends a plain chain. Returns false when it is not so plain: empty, elsewhere in memory, or the
- * batch is full; nothing is appended then.
- */
-static ALWAYS_INLINE bool vring_take_plain(struct vring_batch *batch,
-					   const struct vring_window *window, uint64_t gpa,
-					   uint32_t size, uint16_t id)
+/* Whether `size` bytes at `gpa` are a piece, and in the window. */
+static ALWAYS_INLINE bool vring_window_has(const struct vring_window *window, uint64_t gpa,
+					   uint32_t size)
 {
-	struct vring_chain *chain = &batch->chains[batch->n];
 	uint64_t offset = gpa - window->gpa;
 
-	if (unlikely(offset >= window->size || size > window->size - offset || !size ||
-		     batch->n_iov == VRING_BATCH_IOV))
-		return false;
-	chain->size = size;
-	chain->written = 0;
-	chain->first_iov = (uint16_t)batch->n_iov;
-	chain->n_iov = 1;
-	chain->id = id;
-	chain->n_slots = 1;
-	chain->mark = VRING_NO_MARK;
-	batch->iov[batch->n_iov] = (struct iovec){window->host + offset, size};
-	batch->n_iov++;
-	batch->n++;
-	return true;
+	/* A size of 0 wraps around, and is larger than any room. */
+	return offset < window->size && (uint64_t)size - 1 < window->size - offset;
+}
+
+/* Most plain chains that can be appended to the batch, of `max`. */
+static ALWAYS_INLINE unsigned int vring_limit_plain(const struct vring_batch *batch,
+						    unsigned int max)
+{
+	return MIN(max, MIN(VRING_BATCH_MAX - batch->n, VRING_BATCH_IOV - batch->n_iov));
+}
+
+/* Where plain chains are appended: all of it in registers. */
+struct vring_tail {
+	struct vring_chain *chain;
+	struct iovec *iov;
+	uint64_t place; /* the next chain's first_iov, n_iov, id (0 still) and n_slots */
+};
+
+static ALWAYS_INLINE struct vring_tail vring_tail_get(struct vring_batch *batch)
+{
+	_Static_assert(offsetof(struct vring_chain, mark) ==
+			       offsetof(struct vring_chain, first_iov) + sizeof(uint64_t),
+		       "they lie together");
+	return (struct vring_tail){
+		.chain = &batch->chains[batch->n],
+		.iov = &batch->iov[batch->n_iov],
+		.place = batch->n_iov | UINT64_C(1) << 16 | UINT64_C(1) << 48,
+	};
+}
+
+/* Appends a chain of one piece that is in the window. */
+static ALWAYS_INLINE void vring_put_plain(struct vring_tail *tail,
+					  const struct vring_window *window, uint64_t gpa,
+					  uint32_t size, uint16_t id)
+{
+	uint64_t place = tail->place | (uint64_t)id << 32, sizes = size;
+
+	/* .written is 0 */
+	memcpy(&tail->chain->size, &sizes, sizeof(sizes));
+	memcpy(&tail->chain->first_iov, &place, sizeof(place));
+	tail->chain->mark = VRING_NO_MARK;
+	tail->iov->iov_base = window->host + (gpa - window->gpa);
+	tail->iov->iov_len = size;
+	tail->chain++;
+	tail->iov++;
+	tail->place++;
+}
+
+/* Says that so many plain chains were put. */
+static ALWAYS_INLINE void vring_close_plain(struct vring_batch *batch, unsigned int n)
+{
+	batch->n += n;
+	batch->n_iov += n;
 }
 
 /* Parts of the second word of a packed ring's descriptor. */

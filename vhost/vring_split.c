@@ -122,25 +122,27 @@ static ALWAYS_INLINE bool read_heads(struct vring *ring, uint16_t *heads, unsign
 	return false;
 }
 
-/*
- * Takes the plain chains that come first among those of `heads`, n of them. Returns how many.
- */
+/* Takes the plain chains that come first among those of `heads`, n of them. Returns how many. */
 static ALWAYS_INLINE unsigned int take_plain(struct vring *ring, struct vring_batch *batch,
 					     const uint16_t *heads, unsigned int n)
 {
 	const uint16_t mask = VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE;
 	const uint16_t plain = ring->device_writes ? VRING_DESC_F_WRITE : 0;
 	const struct vring_window window = vring_window_get(ring);
+	struct vring_tail tail = vring_tail_get(batch);
 	unsigned int i;
 
+	n = vring_limit_plain(batch, n);
 	for (i = 0; i < n; i++) {
 		const struct vring_slot *desc = &ring->desc[heads[i]];
-		uint64_t rest = LOAD(&desc->rest);
+		uint64_t rest = LOAD(&desc->rest), addr = LOAD(&desc->addr);
 
-		if (unlikely((rest_flags(rest) & mask) != plain) ||
-		    !vring_take_plain(batch, &window, LOAD(&desc->addr), rest_len(rest), heads[i]))
+		if (unlikely((rest_flags(rest) & mask) != plain ||
+			     !vring_window_has(&window, addr, rest_len(rest))))
 			break;
+		vring_put_plain(&tail, &window, addr, rest_len(rest), heads[i]);
 	}
+	vring_close_plain(batch, i);
 	return i;
 }
 
