@@ -59,11 +59,10 @@ static void transmit(struct worker *worker, struct worker_port *wp, struct packe
 		spinlock_unlock(&txq->lock);
 }
 
-/* Can the port take the packet as it is? */
-static bool fits(const struct packet *packet, const struct port_caps *caps, uint32_t max_len)
+/* Can every port that takes packets of this length take this one as it is? */
+static ALWAYS_INLINE bool fits(const struct packet *packet, uint32_t max_len)
 {
-	return packet->total_len <= max_len && packet->csum < PACKET_CSUM_PARTIAL &&
-	       packet->gso_type == PACKET_GSO_NONE && packet->n_segs <= caps->max_segs;
+	return packet->total_len <= max_len && packet_is_plain(packet);
 }
 
 static bool takes_gso(const struct port_caps *caps, uint8_t gso_type)
@@ -151,7 +150,7 @@ static void transmit_staged(struct worker *worker, struct worker_port *wp)
 	for (unsigned int i = 0; i < n_staged; i++) {
 		struct packet *packet = wp->staged[i];
 
-		if (likely(fits(packet, caps, max_len))) {
+		if (likely(fits(packet, max_len))) {
 			wp->staged[n++] = packet;
 		} else if (needs_segmentation(packet, caps)) {
 			/* Those ahead of it go first. */

@@ -168,6 +168,9 @@ static bool extract_by_layout(const struct packet *packet, struct flow_key *key)
 #define PLAIN_L3 14u
 #define PLAIN_L4 (PLAIN_L3 + 20)
 #define PLAIN_TYPE ((uint16_t)FLOW_BE16(0x0800))
+/* The Ethernet type and the first byte of IPv4, read as a little-endian word with the byte after.
+ */
+#define PLAIN_START (PLAIN_TYPE | 0x450000u)
 /* Bits of the IPv4 word at offset 6 that only a fragment has. */
 #define PLAIN_FRAGMENT FLOW_BE16(0x3fff)
 
@@ -208,7 +211,7 @@ static ALWAYS_INLINE bool extract_plain(struct packet *packet, struct flow_key *
 	uint64_t ports;
 	uint8_t proto;
 
-	if (packet->len < PLAIN_L4 + 8 || load16(data + 12) != PLAIN_TYPE || l3[0] != 0x45 ||
+	if (packet->len < PLAIN_L4 + 8 || (load32(data + 12) & 0xffffff) != PLAIN_START ||
 	    load16(l3 + 6) & PLAIN_FRAGMENT)
 		return false;
 	size = FLOW_BE16(load16(l3 + 2));
@@ -222,8 +225,9 @@ static ALWAYS_INLINE bool extract_plain(struct packet *packet, struct flow_key *
 		ports |= (uint64_t)(load16(l4 + 12) & FLOW_BE16(0x0fff)) << 32;
 	key->w[0] = (uint64_t)PLAIN_TYPE << 48;
 	key->w[1] = load64(data);
-	key->w[2] = load32(data + 8) | (uint64_t)proto << 40 | (uint64_t)l3[1] << 48 |
-		    (uint64_t)l3[8] << 56;
+	key->w[2] = load32(data + 8) |
+		    (uint64_t)((uint32_t)proto << 8 | (uint32_t)l3[1] << 16 | (uint32_t)l3[8] << 24)
+			    << 32;
 	key->w[3] = ports;
 	key->w[4] = load64(l3 + 12);
 	memset(&key->w[FLOW_KEY_WORDS_IPV4], 0, sizeof(*key) - 8 * FLOW_KEY_WORDS_IPV4);

@@ -47,7 +47,7 @@ enum packet_gso { /* values of virtio_net_hdr.gso_type */
 		  PACKET_GSO_TCP4 = 1,
 		  PACKET_GSO_TCP6 = 4,
 		  PACKET_GSO_UDP_L4 =
-		      5, /* USO: datagrams. UFO (3) is not taken: its segments are fragments */
+			  5, /* USO: datagrams. UFO (3) is not taken: its segments are fragments */
 };
 
 struct packet {
@@ -105,6 +105,28 @@ static inline uint32_t packet_headroom(const struct packet *packet)
 static inline uint32_t packet_tailroom(const struct packet *packet)
 {
 	return FRAME_SIZE - packet_headroom(packet) - packet->len;
+}
+
+/*
+ * In one segment, with nothing left to be done to it by offloads: most packets are so, and one load
+ * and comparison tells.
+ */
+static inline bool packet_is_plain(const struct packet *packet)
+{
+	const uint32_t mask = 0xfffffe00u, plain = 1u << 24;
+	uint32_t facts;
+
+	_Static_assert(offsetof(struct packet, csum) == offsetof(struct packet, has_hash) + 1 &&
+			       offsetof(struct packet, gso_type) ==
+				       offsetof(struct packet, has_hash) + 2 &&
+			       offsetof(struct packet, n_segs) ==
+				       offsetof(struct packet, has_hash) + 3,
+		       "they lie together");
+	_Static_assert(PACKET_CSUM_COMPLETE == 1 && PACKET_CSUM_PARTIAL == 2 &&
+			       __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+		       "the mask lets 0 and 1 pass");
+	memcpy(&facts, &packet->has_hash, sizeof(facts));
+	return (facts & mask) == plain;
 }
 
 /* The owner is read by censuses from other threads, hence atomically. */

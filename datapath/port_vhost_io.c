@@ -19,7 +19,8 @@ static ALWAYS_INLINE void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t 
 {
 	if (likely(n >= 64 && n <= 128)) {
 		memcpy(to, from, 64);
-		memcpy(to + n - 64, from + n - 64, 64);
+		if (n > 64)
+			memcpy(to + n - 64, from + n - 64, 64);
 	} else if (n >= 32 && n < 64) {
 		memcpy(to, from, 32);
 		memcpy(to + n - 32, from + n - 32, 32);
@@ -353,8 +354,7 @@ static ALWAYS_INLINE bool write_plain(struct burst *b, const struct packet *pack
 	uint8_t *to;
 
 	if (unlikely(b->first == b->batch.n || chain->n_iov != 1 || chain->size < size ||
-		     packet->next || packet->csum >= PACKET_CSUM_PARTIAL ||
-		     packet->gso_type != PACKET_GSO_NONE))
+		     !packet_is_plain(packet)))
 		return false;
 	to = b->batch.iov[chain->first_iov].iov_base;
 	write_plain_header(b->out, packet, to);
