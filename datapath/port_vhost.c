@@ -68,6 +68,7 @@ static bool has(uint64_t features, unsigned int feature)
 static void wake(struct vhost_rxq *q)
 {
 	(void)!eventfd_write(q->wake_fd, 1);
+	atomic_store_explicit(&q->is_woken, true, memory_order_release);
 }
 
 static void watch_kick(struct vhost_rxq *q, int kick_fd)

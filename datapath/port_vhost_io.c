@@ -7,6 +7,7 @@
 #include "datapath/port_vhost_priv.h"
 #include "datapath/rx_buffer.h"
 #include "datapath/vnet_hdr.h"
+#include "datapath/worker_priv.h"
 
 /* Shortest packet that is taken: an Ethernet header. */
 #define LEN_MIN 14u
@@ -155,10 +156,10 @@ static unsigned int take(struct vhost_rxq *q, struct vring *ring, struct frame_c
 	struct vring_batch batch;
 	unsigned int n = 0;
 
-	vring_disarm(ring);
 	vring_batch_init(&batch);
 	if (vring_pop(ring, &batch, max) <= 0)
 		return 0;
+	vring_disarm(ring);
 	if (likely(vring_is_enabled(ring)))
 		n = copy_packets(q, cache, counters, &batch, packets);
 	else
@@ -189,6 +190,20 @@ unsigned int port_vhost_rx(struct port_rxq *rxq, struct frame_cache *cache,
 	return n + take(q, ring, cache, counters, packets + n, max - n);
 }
 
+/*
+ * Whether a kick may be pending that would end the sleep at once. There is none at a ring that has
+ * been armed all the time, unless the guest kicks without need: then the worker finds that it was
+ * woken for nothing. So one busy guest does not cost a system call for each that is idle.
+ */
+static bool may_be_kicked(struct vhost_rxq *q, const struct vring *ring)
+{
+	uint64_t n_packets = counter_get(&q->rxq.worker->stats.rx_packets);
+	bool is_for_nothing = n_packets == q->n_packets;
+
+	q->n_packets = n_packets;
+	return !ring->kicks_on || is_for_nothing;
+}
+
 bool port_vhost_arm(struct port_rxq *rxq)
 {
 	struct vhost_rxq *q = container_of(rxq, struct vhost_rxq, rxq);
@@ -196,13 +211,16 @@ bool port_vhost_arm(struct port_rxq *rxq)
 	eventfd_t count;
 
 	/* First, so that whatever was published before the call is seen below. */
-	(void)!eventfd_read(q->wake_fd, &count);
+	if (atomic_load_explicit(&q->is_woken, memory_order_relaxed) &&
+	    atomic_exchange_explicit(&q->is_woken, false, memory_order_acquire))
+		(void)!eventfd_read(q->wake_fd, &count);
 	if (atomic_load_explicit(&q->injected, memory_order_relaxed))
 		return true;
 	ring = rcu_get(&q->ring);
 	if (!ring)
 		return false;
-	vring_clear_kick(ring);
+	if (may_be_kicked(q, ring))
+		vring_clear_kick(ring);
 	return vring_arm(ring);
 }
 

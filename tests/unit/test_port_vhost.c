@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -365,6 +366,11 @@ static void test_sleep(void **state UNUSED)
 			lab_check_frame(frame, 100, n);
 			if (n % 10 == 0)
 				guest_reconnect(&lab_guests[n / 10 % 2]);
+			/* a kick for nothing wakes it, and not for good */
+			if (n % 7 == 0)
+				assert_int_equal(
+					eventfd_write(lab_guests[n % 2].pairs[0].tx->kick_fd, 3),
+					0);
 		}
 		lab_shut_down(2);
 	}
