@@ -38,7 +38,7 @@ struct vhost_rxq {
 	uint8_t header_size; /* bytes of virtio-net header; set before the ring is published */
 	bool has_offloads; /* the header means something; likewise */
 	atomic_bool is_woken; /* wake_fd was written; set after that */
-	uint64_t n_packets; /* the worker's count of packets when it last armed the queue; its own */
+	uint64_t n_packets; /* of the worker, when it armed the queue last; its own */
 	int wake_fd; /* eventfd */
 	int kick_fd; /* in the epoll set, the ring's; -1: none. Control thread */
 };
