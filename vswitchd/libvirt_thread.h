@@ -19,8 +19,8 @@
  * tells of all domains, and then of each that changes, as events say so (started, stopped, defined,
  * devices plugged and unplugged, metadata). Not every change has an event. A device that was
  * plugged into the next start only has none: so all domains are looked at every LIBVIRT_POLL_S as
- * well. A transient domain's start is told when QEMU runs, but a QEMU that listens at a socket
- * waits ahead of that for the switch to connect: so transient domains are listed every
+ * well. A transient domain's start is told when QEMU runs, but a QEMU that listens at a socket, or
+ * that reconnects, waits ahead of that for the switch: so transient domains are listed every
  * LIBVIRT_LOOK_S.
  *
  * Jobs are carried out in their order, between events. A job that is submitted always comes back,
