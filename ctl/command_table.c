@@ -112,7 +112,8 @@ const struct command command_table[] = {
 	 .args = {ARG_BRIDGE,
 		  ARG_CONTAINER,
 		  {"KEY=VALUE ...", "options", COMMAND_ARG_PAIRS, true, COMMAND_COMPLETE_KEY,
-		   "ifname ip gateway mac mtu type ofport_request", "tag trunks"}},
+		   "ifname ip gateway mac mtu type ofport_request",
+		   "tag trunks kernel-tier queues"}},
 	 .help = "give a network namespace an interface on the bridge; ifname=NAME [eth0], "
 		 "ip=ADDRESS/LENGTH[,...], gateway=ADDRESS[,...], mac=MAC, mtu=BYTES, type=TYPE "
 		 "[veth], and options of ports such as tag=VLAN",

@@ -29,6 +29,14 @@ bool rx_buffer_fill(struct rx_buffer *buf, struct frame_cache *cache)
 	return true;
 }
 
+void rx_buffer_empty(struct rx_buffer *buf, struct frame_cache *cache)
+{
+	for (; buf->n_missing < RX_BUFFER_SLOTS; buf->n_missing++) {
+		packet_set_owner(buf->slots[buf->n_missing], FRAME_HELD);
+		packet_free(cache, buf->slots[buf->n_missing]);
+	}
+}
+
 struct packet *rx_buffer_take(struct rx_buffer *buf, size_t size)
 {
 	struct packet *head = buf->slots[0], **link = &head;

@@ -43,6 +43,9 @@ void rx_buffer_init(struct rx_buffer *buf, uint32_t owner);
 /* Puts frames into the empty slots. Returns false when the pool has not enough. */
 bool rx_buffer_fill(struct rx_buffer *buf, struct frame_cache *cache) WARN_UNUSED;
 
+/* Gives the frames in the slots back, for a queue that has been idle. */
+void rx_buffer_empty(struct rx_buffer *buf, struct frame_cache *cache);
+
 /*
  * Takes out as a packet, without offloads, what a read of `size` bytes, header included, has
  * filled. Returns the packet, which the caller holds, or NULL when there was nothing behind the

@@ -29,12 +29,17 @@
 struct nl_sock;
 struct rtnl_link;
 
+/* After so many polls that found nothing a queue gives its frames back, so that many idle devices do
+ * not use up the pool. */
+#define TAP_IDLE_POLLS 64
+
 /* Segments of a packet to be sent. */
 #define TAP_SEGS_MAX 128
 
 struct tap_queue {
 	struct port_rxq rxq cacheline_aligned; /* rxq.fd is the queue's descriptor */
 	bool is_gone; /* the device is deleted; relaxed atomic */
+	uint8_t n_idle; /* polls in a row that found nothing, TAP_IDLE_POLLS at most; worker */
 	int null_fd; /* the device's */
 	struct rx_buffer buffer;
 	struct port_txq txq cacheline_aligned;

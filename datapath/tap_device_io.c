@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "datapath/tap_device.h"
@@ -47,6 +48,23 @@ static int read_packet(struct tap_queue *q, struct frame_cache *cache,
 	return 1;
 }
 
+/* Is there nothing to read? Asked where a read would need frames first. */
+static bool is_idle(struct tap_queue *q)
+{
+	struct pollfd fd = {.fd = q->rxq.fd, .events = POLLIN};
+
+	return q->n_idle == TAP_IDLE_POLLS && poll(&fd, 1, 0) == 0;
+}
+
+/* Takes notice of a poll that found nothing. */
+static void note_idle(struct tap_queue *q, struct frame_cache *cache)
+{
+	if (q->n_idle == TAP_IDLE_POLLS)
+		return;
+	if (++q->n_idle == TAP_IDLE_POLLS)
+		rx_buffer_empty(&q->buffer, cache);
+}
+
 unsigned int tap_device_rx(struct port_rxq *rxq, struct frame_cache *cache,
 			   struct port_counters *counters, struct packet **packets,
 			   unsigned int max)
@@ -54,7 +72,7 @@ unsigned int tap_device_rx(struct port_rxq *rxq, struct frame_cache *cache,
 	struct tap_queue *q = container_of(rxq, struct tap_queue, rxq);
 	unsigned int n = 0;
 
-	if (unlikely(queue_is_gone(q)))
+	if (unlikely(queue_is_gone(q)) || is_idle(q))
 		return 0;
 	for (unsigned int i = 0; i < max; i++) {
 		int got = read_packet(q, cache, counters, &packets[n]);
@@ -63,6 +81,10 @@ unsigned int tap_device_rx(struct port_rxq *rxq, struct frame_cache *cache,
 			break;
 		n += (unsigned int)got;
 	}
+	if (n)
+		q->n_idle = 0;
+	else
+		note_idle(q, cache);
 	return n;
 }
 

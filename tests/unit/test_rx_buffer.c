@@ -143,6 +143,20 @@ static void test_no_frames(void **state)
 	assert_int_equal(frame_pool_count(lab->pool, OWNER), RX_BUFFER_SLOTS);
 }
 
+/* It gives back what it has, whole or in part, and can be filled again. */
+static void test_empty(void **state)
+{
+	struct lab *lab = *state;
+
+	rx_buffer_empty(&lab->buffer, &lab->cache);
+	for (int i = 0; i < 3; i++) {
+		packet_free(&lab->cache, pass(lab, 5000));
+		assert_in_range(frame_pool_count(lab->pool, OWNER), 1, RX_BUFFER_SLOTS - 1);
+		rx_buffer_empty(&lab->buffer, &lab->cache);
+		assert_int_equal(frame_pool_count(lab->pool, OWNER), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +164,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_much, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_frames, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("rx_buffer", tests, NULL, NULL);
