@@ -107,7 +107,8 @@ struct tier0_slot {
 	__u64 n_packets; /* added to by programs, never set back while in use */
 	__u64 n_bytes; /* of frames as they came in */
 	__u64 used_ns; /* CLOCK_MONOTONIC_COARSE of the last packet */
-	__u32 output; /* datapath port number; 0: drop */
+	__u16 output; /* datapath port number; 0: drop */
+	__u16 tick; /* of the kernel's clock, when used_ns was written */
 	__u8 n_ops;
 	__u8 needs; /* TIER0_NEEDS_* */
 	__u8 min_ttl; /* least TTL or hop limit for which the steps hold; 0: any */
@@ -313,8 +314,14 @@ __attribute__((noinline)) int tier0_lookup(const struct flow_key *key)
 /* Counts a frame of `len` bytes. */
 FLOW_INLINE void tier0_count(struct tier0_slot *slot, __u32 len)
 {
+	__u16 tick = (__u16)bpf_jiffies64();
+
 	__sync_fetch_and_add(&slot->n_packets, 1);
 	__sync_fetch_and_add(&slot->n_bytes, len);
+	/* The coarse clock goes with the tick, and takes a call to read. */
+	if (tick == slot->tick && slot->used_ns)
+		return;
+	slot->tick = tick;
 	slot->used_ns = bpf_ktime_get_coarse_ns();
 }
 

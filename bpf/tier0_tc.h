@@ -289,7 +289,7 @@ FLOW_INLINE int tier0_run_tc(struct __sk_buff *skb, __u32 in_port)
 	struct tier0_slot *slot;
 	struct tier0_skb at;
 	struct flow_key key;
-	__u32 slot_no;
+	__u32 slot_no, out;
 
 	if (tier0_parse_tc(skb, &key, &layout, &at))
 		return TIER0_MISS;
@@ -314,7 +314,8 @@ FLOW_INLINE int tier0_run_tc(struct __sk_buff *skb, __u32 in_port)
 		tier0_send_copies(skb, slot);
 	}
 	tier0_count(slot, at.len);
-	target = bpf_map_lookup_elem(&tier0_targets, &slot->output);
+	out = slot->output;
+	target = bpf_map_lookup_elem(&tier0_targets, &out);
 	return target ? tier0_send(skb, target) : TC_ACT_SHOT;
 }
 

@@ -330,7 +330,7 @@ static enum tier0_reason add_output(struct compiler *c, uint32_t port, bool seve
 
 	if (!c->has_output) {
 		c->has_output = true;
-		c->slot->output = port;
+		c->slot->output = (uint16_t)port;
 		return finish_tag(c);
 	}
 	return several ? add_op(c, &op) : TIER0_OUTPUTS;
