@@ -29,8 +29,8 @@
 struct nl_sock;
 struct rtnl_link;
 
-/* After so many polls that found nothing a queue gives its frames back, so that many idle devices do
- * not use up the pool. */
+/* After so many polls that found nothing a queue gives its frames back, so that many idle devices
+ * do not use up the pool. */
 #define TAP_IDLE_POLLS 64
 
 /* Segments of a packet to be sent. */

@@ -84,7 +84,8 @@ class Job:
 
 
 class Guest:
-    """See the top of this file. memory in MiB, that can be plugged up to memory_max; after a migration, set .host."""
+    """See the top of this file. memory in MiB, that can be plugged in up to memory_max; shared with a vhost-user
+    back end or not; after a migration, set .host."""
 
     folder = "/tmp"  # for files
 
