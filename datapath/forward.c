@@ -11,6 +11,7 @@
 
 #include "datapath/action.h"
 #include "datapath/offload.h"
+#include "datapath/packet_plain.h"
 #include "datapath/tier0_flow.h"
 #include "datapath/worker_priv.h"
 #include "lib/clock.h"
@@ -380,7 +381,8 @@ static void extract(struct worker *worker, struct worker_port *in, struct batch 
 			__builtin_prefetch(packets[i + 4]->data);
 		n_bytes += packet->total_len;
 		packet->in_port = in_port;
-		if (unlikely(packet_extract(packet, &batch->keys[k]))) {
+		if (unlikely(packet->has_hash || !packet_extract_plain(packet, &batch->keys[k])) &&
+		    packet_extract(packet, &batch->keys[k])) {
 			drop(worker, in->counters, packet, DROP_RX_TOO_SHORT);
 			continue;
 		}
@@ -406,6 +408,11 @@ static void classify_and_execute(struct worker *worker, struct worker_port *in, 
 	unsigned int n = batch->n, n_hits = 0, first = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
+		/* Packets come in trains. */
+		if (i && batch->signatures[i] == batch->signatures[i - 1]) {
+			batch->flows[i] = batch->flows[i - 1];
+			continue;
+		}
 		batch->flows[i] = flow_cache_guess(&worker->flows, batch->signatures[i]);
 		__builtin_prefetch(batch->flows[i]);
 		__builtin_prefetch(&batch->flows[i]->key);

@@ -29,6 +29,7 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/offload.h \
 	datapath/packet.c \
 	datapath/packet.h \
+	datapath/packet_plain.h \
 	datapath/pipeline.h \
 	datapath/port.c \
 	datapath/port.h \

@@ -6,6 +6,7 @@
 
 #include "bpf/flow_parse.h"
 #include "datapath/packet.h"
+#include "datapath/packet_plain.h"
 
 void packet_free(struct frame_cache *cache, struct packet *packet)
 {
@@ -164,87 +165,11 @@ static bool extract_by_layout(const struct packet *packet, struct flow_key *key)
 	return true;
 }
 
-/* Bytes of the headers of an untagged IPv4 packet without options. */
-#define PLAIN_L3 14u
-#define PLAIN_L4 (PLAIN_L3 + 20)
-#define PLAIN_TYPE ((uint16_t)FLOW_BE16(0x0800))
-/* The Ethernet type and the first byte of IPv4, read as a little-endian word with the byte after.
- */
-#define PLAIN_START (PLAIN_TYPE | 0x450000u)
-/* Bits of the IPv4 word at offset 6 that only a fragment has. */
-#define PLAIN_FRAGMENT FLOW_BE16(0x3fff)
-
-static inline uint16_t load16(const uint8_t *p)
-{
-	uint16_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return value;
-}
-
-static inline uint32_t load32(const uint8_t *p)
-{
-	uint32_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return value;
-}
-
-static inline uint64_t load64(const uint8_t *p)
-{
-	uint64_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return value;
-}
-
-/*
- * What flow_key_parse() makes of the commonest packet: untagged IPv4, no options, no fragment, TCP
- * or UDP. The key is put together word by word: hashing words that were written in smaller pieces
- * waits for each of them to reach the cache. Returns false for anything else, with nothing changed
- * but the key.
- */
-static ALWAYS_INLINE bool extract_plain(struct packet *packet, struct flow_key *key)
-{
-	const uint8_t *data = packet->data, *l3 = data + PLAIN_L3, *l4 = data + PLAIN_L4;
-	uint32_t size, l4_size;
-	uint64_t ports;
-	uint8_t proto;
-
-	if (packet->len < PLAIN_L4 + 8 || (load32(data + 12) & 0xffffff) != PLAIN_START ||
-	    load16(l3 + 6) & PLAIN_FRAGMENT)
-		return false;
-	size = FLOW_BE16(load16(l3 + 2));
-	proto = l3[9];
-	l4_size = proto == 6 ? 20 : 8;
-	if ((proto != 6 && proto != 17) || size < 20 + l4_size ||
-	    packet->len < PLAIN_L4 + l4_size || PLAIN_L3 + size > packet->total_len)
-		return false;
-	ports = load32(l4);
-	if (proto == 6)
-		ports |= (uint64_t)(load16(l4 + 12) & FLOW_BE16(0x0fff)) << 32;
-	key->w[0] = (uint64_t)PLAIN_TYPE << 48;
-	key->w[1] = load64(data);
-	key->w[2] = load32(data + 8) |
-		    (uint64_t)((uint32_t)proto << 8 | (uint32_t)l3[1] << 16 | (uint32_t)l3[8] << 24)
-			    << 32;
-	key->w[3] = ports;
-	key->w[4] = load64(l3 + 12);
-	memset(&key->w[FLOW_KEY_WORDS_IPV4], 0, sizeof(*key) - 8 * FLOW_KEY_WORDS_IPV4);
-	packet->layout = (struct flow_layout){.l3_off = PLAIN_L3,
-					      .l4_off = PLAIN_L4,
-					      .n_words = FLOW_KEY_WORDS_IPV4,
-					      .nw_proto = proto};
-	packet->hash = flow_key_hash(key, FLOW_KEY_WORDS_IPV4);
-	packet->has_hash = true;
-	return true;
-}
-
 int packet_extract(struct packet *packet, struct flow_key *key)
 {
 	if (packet->has_hash && extract_by_layout(packet, key))
 		return 0;
-	if (likely(!packet->has_hash && extract_plain(packet, key)))
+	if (likely(!packet->has_hash && packet_extract_plain(packet, key)))
 		return 0;
 	if (flow_key_parse(packet->data, packet->data + packet->len, packet->total_len, key,
 			   &packet->layout))

@@ -364,22 +364,37 @@ static NOINLINE bool write_packet(struct burst *b, struct packet *packet, enum d
 	return true;
 }
 
-/* Writes a packet that needs nothing, fits into one piece and is in one. False: it is not so. */
-static ALWAYS_INLINE bool write_plain(struct burst *b, const struct packet *packet)
+/*
+ * Writes packets as long as they need nothing, are in one piece and fit into one. Returns how many.
+ */
+static ALWAYS_INLINE unsigned int write_plain(struct burst *b, struct packet **packets,
+					      unsigned int n)
 {
-	uint32_t size = b->out->header_size + packet->total_len;
+	const struct vhost_out *out = b->out;
+	const struct iovec *iov = b->batch.iov;
 	struct vring_chain *chain = &b->batch.chains[b->first];
-	uint8_t *to;
+	uint32_t header = out->header_size;
+	uint64_t n_bytes = 0;
+	unsigned int i;
 
-	if (unlikely(b->first == b->batch.n || chain->n_iov != 1 || chain->size < size ||
-		     !packet_is_plain(packet)))
-		return false;
-	to = b->batch.iov[chain->first_iov].iov_base;
-	write_plain_header(b->out, packet, to);
-	copy_bytes(to + b->out->header_size, packet->data, packet->len);
-	chain->written = size;
-	b->first++;
-	return true;
+	n = MIN(n, b->batch.n - b->first);
+	for (i = 0; i < n; i++, chain++) {
+		const struct packet *packet = packets[i];
+		uint32_t size = header + packet->total_len;
+		uint8_t *to;
+
+		if (unlikely(chain->n_iov != 1 || chain->size < size || !packet_is_plain(packet)))
+			break;
+		to = iov[chain->first_iov].iov_base;
+		write_plain_header(out, packet, to);
+		copy_bytes(to + header, packet->data, packet->len);
+		chain->written = size;
+		n_bytes += packet->total_len;
+	}
+	b->first += i;
+	b->n += i;
+	b->n_bytes += n_bytes;
+	return i;
 }
 
 /* Sends what the ring takes, and counts the others. */
@@ -390,12 +405,14 @@ static void give(struct burst *b, struct packet **packets, unsigned int n)
 		port_count_drop(b->counters, DROP_TX_DOWN, n);
 		return;
 	}
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = write_plain(b, packets, n); i < n;
+	     i += write_plain(b, packets + i, n - i)) {
+		struct packet *packet = packets[i++];
 		enum drop_reason reason;
 
-		if (likely(write_plain(b, packets[i])) || write_packet(b, packets[i], &reason)) {
+		if (write_packet(b, packet, &reason)) {
 			b->n++;
-			b->n_bytes += packets[i]->total_len;
+			b->n_bytes += packet->total_len;
 		} else {
 			port_count_drop(b->counters, reason, 1);
 		}
