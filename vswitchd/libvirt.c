@@ -15,7 +15,7 @@ struct request {
 	LIST_ENTRY(request) link; /* in lv->requests */
 	struct libvirt *lv;
 	enum libvirt_job_type type;
-	char *domain, *xml; /* of the job; owned */
+	bool is_late; /* who waits was told so */
 	libvirt_done_cb *cb; /* NULL: nobody waits any more */
 	void *aux; /* for cb */
 	uint64_t started_ns; /* clock_now() */
@@ -321,8 +321,6 @@ static void on_readable(evutil_socket_t fd, short what, void *aux)
 static void request_destroy(struct request *request)
 {
 	LIST_REMOVE(request, link);
-	free(request->domain);
-	free(request->xml);
 	free(request);
 }
 
@@ -337,24 +335,11 @@ static void request_answer(struct request *request, int err, struct error *e,
 		cb(request->aux, err, e, domain);
 }
 
-/* What was given up has been done after all: away with it. */
-static void undo(struct libvirt *lv, const struct request *request)
-{
-	struct error e = ERROR_INIT;
-
-	log_warn("libvirt: an interface was plugged into domain %s too late; unplugging it",
-		 request->domain);
-	if (libvirt_submit(lv, LIBVIRT_JOB_DETACH, request->domain, request->xml, NULL, NULL, &e))
-		log_error("libvirt: domain %s: %s", request->domain, e.text);
-}
-
 static void on_done(struct libvirt_job *job)
 {
 	struct request *request = job->aux;
 	struct libvirt *lv = request->lv;
 
-	if (!request->cb && request->type == LIBVIRT_JOB_ATTACH && !job->err)
-		undo(lv, request);
 	request_answer(request, job->err, &job->error, &job->result);
 	/* it is newer than what the list has */
 	if (job->result && lv->is_known) {
@@ -380,29 +365,22 @@ int libvirt_submit(struct libvirt *lv, enum libvirt_job_type type, const char *d
 		goto fail;
 	request->lv = lv;
 	request->type = type;
-	request->domain = strdup(domain);
-	request->xml = strdup(xml ? xml : "");
 	request->cb = cb;
 	request->aux = aux;
 	request->started_ns = clock_now();
-	if (!request->domain || !request->xml)
-		goto fail_strings;
 	LIST_INSERT_HEAD(&lv->requests, request, link);
 	job->done = on_done;
 	job->aux = request;
 	libvirt_thread_submit(lv->thread, job);
 	return 0;
 
-fail_strings:
-	free(request->domain);
-	free(request->xml);
 fail:
 	free(request);
 	libvirt_job_destroy(job);
 	return error_set(e, ENOMEM, "out of memory");
 }
 
-/* Gives up what takes too long. */
+/* Tells those who wait for too long; what changes a domain is still waited for. */
 static void expire_requests(struct libvirt *lv)
 {
 	uint64_t now = clock_now();
@@ -410,11 +388,17 @@ static void expire_requests(struct libvirt *lv)
 	struct error e = ERROR_INIT;
 
 	for (request = LIST_FIRST(&lv->requests); request; request = next) {
+		libvirt_done_cb *cb = request->cb;
+
 		next = LIST_NEXT(request, link);
-		if (!request->cb || now - request->started_ns < LIBVIRT_JOB_S * CLOCK_NS_PER_S)
+		if (!cb || request->is_late ||
+		    now - request->started_ns < LIBVIRT_JOB_S * CLOCK_NS_PER_S)
 			continue;
+		request->is_late = true;
+		if (request->type == LIBVIRT_JOB_GET)
+			request->cb = NULL;
 		error_set(&e, ETIMEDOUT, "libvirtd does not answer, for %d s now", LIBVIRT_JOB_S);
-		request_answer(request, -ETIMEDOUT, &e, &(struct libvirt_domain *){NULL});
+		cb(request->aux, -ETIMEDOUT, &e, &(struct libvirt_domain *){NULL});
 		next = LIST_FIRST(&lv->requests);
 	}
 }

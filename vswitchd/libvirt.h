@@ -18,9 +18,9 @@
  * are, also those that were followed by a daemon before this one. When it is back its first list of
  * domains says what became of them meanwhile.
  *
- * Methods that need libvirt (methods_vm.c, methods_check.c) submit jobs; one that has not come back
- * within LIBVIRT_JOB_S is given up, and what it may still do is undone when it comes back: nothing
- * here waits for libvirtd.
+ * Methods that need libvirt (methods_vm.c, methods_check.c) submit jobs; whoever waits for one that
+ * has not come back within LIBVIRT_JOB_S is told so, and may answer without: nothing here waits for
+ * libvirtd.
  *
  * Life cycle: libvirt_create(), libvirt_run() each second, libvirt_destroy(), which gives up what
  * is still under way.
@@ -79,7 +79,11 @@ const char *libvirt_suggest(const struct libvirt *lv, const char *name, char *bu
  */
 typedef void libvirt_done_cb(void *aux, int err, struct error *e, struct libvirt_domain **domain);
 
-/* Submits a job; `cb` is called once, later, if it returns 0. -ENOTCONN, -ENOMEM with `e` set. */
+/*
+ * Submits a job; `cb` is called once, later, if it returns 0. A job that changes a domain may still
+ * do so after -ETIMEDOUT: then `cb` is called again, when it has come back. -ENOTCONN, -ENOMEM with
+ * `e` set.
+ */
 int libvirt_submit(struct libvirt *lv, enum libvirt_job_type type, const char *domain,
 		   const char *xml, libvirt_done_cb *cb, void *aux, struct error *e) WARN_UNUSED;
 

@@ -365,6 +365,8 @@ static int change_device(struct session *s, struct libvirt_job *job, virDomainPt
 	if (flags && (attaches ? virDomainAttachDeviceFlags(dom, job->xml, flags)
 			       : virDomainDetachDeviceFlags(dom, job->xml, flags)) < 0)
 		err = fail(&job->error);
+	if (err && virConnectIsAlive(s->conn) != 1)
+		err = error_set(&job->error, EPIPE, "libvirtd went away meanwhile");
 	libvirt_domain_destroy(before);
 	return err;
 }

@@ -61,7 +61,9 @@ struct libvirt_job {
 	char *domain; /* its name or UUID; owned */
 	char *xml; /* of the device; owned */
 	/* what came of it */
-	int err; /* 0, or a negative errno: -ENOENT (no such domain), -ENOTCONN, -EIO */
+	/* 0, or a negative errno: -ENOENT (no such domain), -ENOTCONN, -EIO, or -EPIPE: the
+	 * connection was lost under way, and nobody knows whether it is done */
+	int err;
 	struct error error;
 	/* as the domain is after it, also after a failure; owned; NULL: it could not be read */
 	struct libvirt_domain *result;

@@ -2,7 +2,8 @@
 /*
  * Methods that need libvirt. Each asks libvirt's thread to describe the domain, goes on when that
  * has come back, and answers then; nothing here waits. A refused attach-vm takes its port away
- * again, so that nothing is left of it on either side.
+ * again, so that nothing is left of it on either side; one that is refused because libvirt takes
+ * too long does so when libvirt has come back.
  */
 #include "vswitchd/methods.h"
 
@@ -25,7 +26,7 @@ struct command {
 	LIST_ENTRY(command) link; /* in `commands` */
 	struct libvirt *lv;
 	struct vswitch *vs;
-	struct rpc_later *later; /* the answer that is owed */
+	struct rpc_later *later; /* the answer that is owed; NULL: given, for it took too long */
 	char *domain; /* as the user named it, then its name; owned */
 	char bridge[CONFIG_BRIDGE_NAME_SIZE];
 	char port[CONFIG_NAME_SIZE]; /* "": not yet known */
@@ -319,19 +320,85 @@ static void tell_attached(struct command *command)
 	methods_set(result, "socket", json_string(command->path));
 }
 
+/* Takes the port away that was made for nothing; `edit` says how. */
+static void undo_port(struct command *command,
+		      int (*edit)(struct command *command, struct config *config,
+				  struct config_bridge *bridge, struct error *e))
+{
+	struct error e = ERROR_INIT;
+
+	if (command->made_port && change(command, edit, &e))
+		log_error("port %s: cannot be removed again: %s", command->port, e.text);
+}
+
+/* An interface that was plugged in too late is out again, or not. */
+static void on_undone(void *aux, int err, struct error *e, struct libvirt_domain **domain)
+{
+	struct command *command = aux;
+
+	(void)domain;
+	if (err == -ETIMEDOUT)
+		return; /* it comes back once more */
+	if (err && err != -ENOENT)
+		log_warn("domain %s keeps an interface that was plugged in too late: %s",
+			 command->domain, e->text);
+	/* with the interface, if that is still there */
+	undo_port(command, edit_follow);
+	command_destroy(command);
+}
+
+/*
+ * It took so long that the command was refused meanwhile. The port had to stay, for a QEMU that
+ * plugs a card in waits for its socket and does nothing else; now it goes, with the card.
+ */
+static void on_attached_late(struct command *command, int err, struct error *e)
+{
+	struct strbuf xml = STRBUF_INIT;
+
+	if (err && err != -EPIPE && err != -ECANCELED) {
+		undo_port(command, edit_remove);
+		command_destroy(command);
+		return;
+	}
+	libvirt_nic_format(&command->nic, &xml);
+	if (err || !command->made_port ||
+	    libvirt_submit(command->lv, LIBVIRT_JOB_DETACH, command->domain, strbuf_get(&xml),
+			   on_undone, command, e)) {
+		undo_port(command, edit_follow);
+		command_destroy(command);
+	}
+	strbuf_uninit(&xml);
+}
+
+/* Answers that libvirt takes too long; the command goes on without anybody who waits. */
+static void answer_late(struct command *command, struct error *e)
+{
+	error_prefix(e, -ETIMEDOUT,
+		     "domain %s does not get the interface now, and will not keep it",
+		     command->domain);
+	rpc_finish(command->later, -ETIMEDOUT, e);
+	command->later = NULL;
+}
+
 /* libvirt has plugged the interface in, or not. */
 static void on_attached(void *aux, int err, struct error *e, struct libvirt_domain **domain)
 {
 	struct command *command = aux;
-	struct error ignored = ERROR_INIT;
 
 	(void)domain;
+	if (!command->later) {
+		on_attached_late(command, err, e);
+		return;
+	}
+	if (err == -ETIMEDOUT) {
+		answer_late(command, e);
+		return;
+	}
 	if (err) {
 		error_prefix(e, err, "libvirt does not give domain %s the interface",
 			     command->domain);
-		if (command->made_port && change(command, edit_remove, &ignored))
-			log_error("port %s: cannot be removed again: %s", command->port,
-				  ignored.text);
+		/* who knows: the port goes when libvirt is back and the interface is not there */
+		undo_port(command, err == -EPIPE || err == -ECANCELED ? edit_follow : edit_remove);
 	} else if (!command->made_port) {
 		err = change(command, edit_options, e);
 	}
@@ -489,6 +556,13 @@ static void on_detached(void *aux, int err, struct error *e, struct libvirt_doma
 		*domain ? libvirt_domain_lookup_nic(*domain, command->nic.mac) : NULL;
 	bool waits = !err && nic && nic->in[LIBVIRT_LIVE];
 
+	if (err == -ETIMEDOUT && command->later) {
+		error_prefix(e, err, "port %s goes with the interface of domain %s", command->port,
+			     command->domain);
+		rpc_finish(command->later, err, e);
+		command->later = NULL;
+		return;
+	}
 	if (err == -ENOENT)
 		err = 0; /* the domain is gone, and its interface with it */
 	if (err)
@@ -496,6 +570,10 @@ static void on_detached(void *aux, int err, struct error *e, struct libvirt_doma
 			     command->domain);
 	else
 		err = change(command, waits ? edit_follow : edit_remove, e);
+	if (!command->later) {
+		command_destroy(command);
+		return;
+	}
 	methods_set(command->later->result, "port", json_string(command->port));
 	methods_set(command->later->result, "waits_for_guest", json_boolean(waits));
 	command_finish(command, err, e);
