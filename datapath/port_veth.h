@@ -12,6 +12,9 @@
  *	eth0 ====== veth -> tc: redirect -> TAP -> queue of the switch
  *	     <--- redirect_peer (or veth) <- tc <- TAP <-
  *
+ * Hot flows do not come that far: the first program looks packets up in tier 0 (tier0.h) and sends
+ * what it knows to the egress port's device itself, from container to container by redirect_peer.
+ *
  * The TAP device is named after the veth's index, vswt<INDEX>, and its alias says whose it is. It
  * vanishes with the process, as the programs do where the kernel has tcx; the veth itself is never
  * changed, but for being set up. To the host, packets of the container are not visible but by
