@@ -38,6 +38,7 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/port_afxdp_host.c \
 	datapath/port_afxdp_io.c \
 	datapath/port_afxdp_priv.h \
+	datapath/port_afxdp_tier0.c \
 	datapath/port_mem.c \
 	datapath/port_mem.h \
 	datapath/port_mem_io.c \

@@ -11,7 +11,6 @@
 
 #include "datapath/datapath.h"
 #include "datapath/netdev.h"
-#include "datapath/netdev_xdp.h"
 #include "datapath/packet.h"
 #include "datapath/port_afxdp.h"
 #include "datapath/port_afxdp_priv.h"
@@ -523,95 +522,8 @@ static void set_caps(struct afxdp_port *port, uint32_t mtu)
 	port->base.caps.csum = txq->tx_meta_size != 0 && port->mode != AFXDP_MODE_ZEROCOPY;
 }
 
-/* ---- tier 0 -----------------------------------------------------------------------------------
+/* ---- opening, all together --------------------------------------------------------------------
  */
-
-/*
- * Before Linux 6.3 the kernel does not tell whether a device sends redirected frames, and one that
- * does not loses them silently. So there, only drivers are trusted which are known to when they
- * have an XDP program of their own, as a port has.
- */
-static bool is_known_to_send(const struct afxdp_port *port)
-{
-	static const char *const drivers[] = {"bnxt_en", "ena", "i40e",	     "ice",	 "igb",
-					      "igc",	 "ixgbe", "mlx5_core", "virtio_net"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
-		if (port->mode <= AFXDP_MODE_NATIVE && !strcmp(port->driver, drivers[i]))
-			return true;
-	return false;
-}
-
-/* What other ports' programs may send to the device: asked of the kernel. */
-static void set_target(struct afxdp_port *port, struct tier0_target *target, struct error *why)
-{
-	uint64_t features = 0;
-	int ret = netdev_xdp_get_features(port->ifindex, &features);
-
-	target->ifindex = (uint32_t)port->ifindex;
-	target->max_len = port_get_max_len(&port->base);
-	target->flags = TIER0_TARGET_TC;
-	if (ret == -EOPNOTSUPP && is_known_to_send(port))
-		target->flags |= TIER0_TARGET_XDP;
-	else if (ret == -EOPNOTSUPP)
-		error_set(why, ret, "Linux before 6.3 does not tell whether the device can");
-	else if (ret)
-		error_set(why, ret, "asking for the device's XDP features: %s", strerror(-ret));
-	else if (!(features & NETDEV_XDP_XMIT))
-		error_set(why, EOPNOTSUPP, "%s",
-			  strcmp(port->driver, "veth")
-				  ? "the driver has no ndo_xdp_xmit"
-				  : "the veth's peer has neither GRO nor an XDP program");
-	else
-		target->flags |= TIER0_TARGET_XDP |
-				 (features & NETDEV_XDP_XMIT_SG ? TIER0_TARGET_FRAGS : 0);
-}
-
-/* Brings the target up to date. */
-static void refresh_target(struct afxdp_port *port)
-{
-	struct tier0_target *target = &port->base.tier0.target, now = *target;
-
-	if (!port->tier0_maps)
-		return;
-	set_target(port, &now, &port->base.tier0.why_no_target);
-	/* What is down takes nothing. */
-	if (!port_get_link(&port->base))
-		now.max_len = 0;
-	if (!memcmp(&now, target, sizeof(now)))
-		return;
-	*target = now;
-	datapath_update_target(&port->base);
-}
-
-/* Asks for the maps, ahead of the program. */
-static void prepare_tier0(struct afxdp_port *port)
-{
-	struct port_tier0 *tier0 = &port->base.tier0;
-
-	if (port->wants_tier0)
-		port->tier0_maps = datapath_reserve_tier0(port->base.dp, &tier0->why_no_program);
-	else
-		error_set(&tier0->why_no_program, EOPNOTSUPP, "kernel-tier=off");
-	if (!port->tier0_maps)
-		tier0->why_no_target = tier0->why_no_program;
-}
-
-/* Once the program is there. */
-static void start_tier0(struct afxdp_port *port)
-{
-	struct port_tier0 *tier0 = &port->base.tier0;
-
-	if (!port->tier0_maps)
-		return;
-	tier0->program = port->prog->tier0;
-	tier0->sends_by = TIER0_TARGET_XDP;
-	if (tier0->program)
-		tier0->program->flags = gets_partial_csums(port) ? TIER0_PORT_PARTIAL : 0;
-	else
-		tier0->why_no_program = port->prog->why_no_tier0;
-	set_target(port, &tier0->target, &tier0->why_no_target);
-}
 
 static int open_port(struct afxdp_port *port, const struct port_config *config, struct error *err)
 {
@@ -632,7 +544,7 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 		return ret;
 	if (alloc_queues(port, &info))
 		return error_set(err, ENOMEM, "no memory for %u queues", port->n_queues);
-	prepare_tier0(port);
+	port_afxdp_prepare_tier0(port);
 	ret = climb(port, info.mtu, err);
 	if (ret)
 		return ret;
@@ -645,7 +557,7 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 		return ret;
 	read_mode_back(port);
 	set_caps(port, info.mtu);
-	start_tier0(port);
+	port_afxdp_start_tier0(port, gets_partial_csums(port));
 	return 0;
 }
 
@@ -739,7 +651,7 @@ static int port_afxdp_refresh(struct port *port_)
 		log_warn_limited(
 			"port %s: MTU was raised to %u; frames longer than %u bytes are lost",
 			port_->name, info.mtu, longest_frame(port->sg));
-	refresh_target(port);
+	port_afxdp_refresh_target(port);
 	return 0;
 }
 

@@ -119,6 +119,13 @@ int port_afxdp_refresh_host(struct afxdp_port *port) WARN_UNUSED;
 /* check_new of struct port_class: the host must not be cut off unasked. */
 int port_afxdp_check_new(const struct port_config *config, struct error *err);
 
+/* Tier 0, control thread: asks for the maps, ahead of the program. */
+void port_afxdp_prepare_tier0(struct afxdp_port *port);
+/* Once the program is there; `gets_partial_csums`: frames may have a partial checksum untold. */
+void port_afxdp_start_tier0(struct afxdp_port *port, bool gets_partial_csums);
+/* Brings up to date what may be sent to the device. */
+void port_afxdp_refresh_target(struct afxdp_port *port);
+
 /* Lends the frames that the fill ring misses, as far as there are any. Whoever owns the rxq. */
 void port_afxdp_refill(struct afxdp_rxq *q, struct frame_cache *cache);
 
