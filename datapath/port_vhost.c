@@ -255,6 +255,15 @@ static int read_mode(struct vhost_port *vp, const struct port_config *config, st
 	return 0;
 }
 
+/* Is the file right in that folder? */
+static bool lies_in(const char *path, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	return strncmp(path, folder, length) == 0 && path[length] == '/' &&
+	       !strchr(path + length + 1, '/');
+}
+
 static int read_path(struct vhost_port *vp, const struct port_config *config, struct error *err)
 {
 	const char *path = port_config_get(&port_vhost_class, config, "path");
@@ -263,6 +272,8 @@ static int read_path(struct vhost_port *vp, const struct port_config *config, st
 	if (path && path[0] != '/')
 		return error_set(err, EINVAL, "path=%s: must begin with a /", path);
 	if (path) {
+		if (config->folder && lies_in(path, config->folder))
+			(void)!snprintf(vp->folder, sizeof(vp->folder), "%s", config->folder);
 		n = snprintf(vp->path, sizeof(vp->path), "%s", path);
 	} else if (config->folder) {
 		(void)!snprintf(vp->folder, sizeof(vp->folder), "%s", config->folder);

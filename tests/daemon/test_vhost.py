@@ -107,6 +107,16 @@ class Vhost(harness.DaemonTest):
         self.ctl("del-port", "br0", "vm1")
         self.assertFalse(os.path.exists(os.path.dirname(path)))
 
+    def test_folder_is_made(self):
+        folder = os.path.join(self.rundir, "br0")
+        path = os.path.join(folder, "elsewhere")
+        self.assertFalse(os.path.exists(folder))
+        self.add("vm1", f"path={path}")
+        FrontEnd.connect(path).close()
+        self.ctl("del-port", "br0", "vm1")
+        self.assertFalse(os.path.exists(folder))
+        self.refused("add-port", "br0", "vm1", "type=vhost-user", f"path={folder}/x/y", says="x/y")
+
     def test_client(self):
         path = self.path("qemu.sock")
         self.add("vm1", "mode=client", f"path={path}")
