@@ -158,7 +158,7 @@ stop_daemon || not_ok "the daemon stops cleanly"
 start_daemon --workers 1 --cores none
 bounce "after a restart" mrg_rxbuf=1,in_order=1 "in_order"
 check "the bridge goes" ctl del-br br0
-check "and the sockets with it" rmdir "$rundir/br0"
+check "and the sockets with it" test ! -e "$rundir/br0"
 
 # ---- the driver listens; the switch is killed under load and finds its rings again
 sockets=$work/sockets

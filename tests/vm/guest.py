@@ -102,6 +102,7 @@ class Guest:
         self.metadata = ""
         self.nics = []
         self.jobs = self.orders = self.boots = 0
+        self.sent = b""  # the last order, as sent
         self.socket = None
         self.pending = b""
 
@@ -215,12 +216,13 @@ class Guest:
         if not self.socket:
             self.connect()
         self.orders += 1
-        self.socket.sendall(f"{self.orders} {command}\n".encode())
+        self.sent = f"{self.orders} {command}\n".encode()
+        self.socket.sendall(self.sent)
         return self.orders
 
     def answer(self, number, timeout=60):
-        """Second half of order(): (status, output). The emulated serial line loses an interrupt now and then
-        on a loaded machine, and what it holds comes with the next one: an empty order, number 0."""
+        """Second half of order(): (status, output). An emulated serial line loses an interrupt now and then on
+        a loaded machine, and what it holds when its guest migrates: after a silence the order is repeated."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             line = self._line(min(3.0, max(0.1, end - time.monotonic()))).split(" ")
@@ -228,7 +230,7 @@ class Guest:
                 return int(line[1]), base64.b64decode(line[2] if len(line) > 2 else "").decode(
                     errors="replace")
             if line == [""]:
-                self.socket.sendall(b"0 :\n")
+                self.socket.sendall(self.sent)
         raise Failure(f"{self.name} does not answer in {timeout} s; its console:\n"
                       f"{self.console_tail()}")
 

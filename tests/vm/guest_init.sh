@@ -4,7 +4,8 @@
 # The guest's first process: brings the system up, then takes orders from the second serial line, on
 # which it says "ready" until the first one comes, for the host may not be listening yet. An order is a
 # line "NUMBER COMMAND"; the answer is a line "NUMBER STATUS OUTPUT", its output in base64. Orders are
-# carried out one after the other; what takes long, the host orders into the background.
+# carried out one after the other; what takes long, the host orders into the background. An order that
+# comes twice is carried out once and answered twice, for the host repeats one that it hears nothing of.
 
 export PATH=/bin:/usr/bin:/sbin:/usr/sbin
 /bin/busybox mkdir -p /usr/sbin /sbin
@@ -30,10 +31,14 @@ while [ ! -e /tmp/ordered ]; do
 	echo "ready"
 	sleep 0.2
 done &
+last=
 while IFS= read -r order; do
 	: >/tmp/ordered
 	number=${order%% *}
-	output=$(eval "${order#* }" 2>&1 </dev/null)
-	status=$?
+	if [ "$number" != "$last" ]; then
+		output=$(eval "${order#* }" 2>&1 </dev/null)
+		status=$?
+		last=$number
+	fi
 	echo "$number $status $(printf '%s' "$output" | base64 | tr -d '\n')"
 done
