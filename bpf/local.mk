@@ -10,6 +10,9 @@ noinst_LIBRARIES += bpf/libbpfload.a
 bpf_libbpfload_a_SOURCES = \
 	bpf/flow_key.h \
 	bpf/flow_parse.h \
+	bpf/pin_dir.c \
+	bpf/pin_dir.h \
+	bpf/pinned_xdp.h \
 	bpf/tier0.h \
 	bpf/tier0_maps.c \
 	bpf/tier0_maps.h \
@@ -22,7 +25,9 @@ bpf_libbpfload_a_SOURCES = \
 	bpf/xdp_message.c \
 	bpf/xdp_message.h \
 	bpf/xdp_prog.c \
-	bpf/xdp_prog.h
+	bpf/xdp_prog.h \
+	bpf/xdp_prog_pin.c \
+	bpf/xdp_prog_priv.h
 
 bpf_objects = $(bpf_programs:.bpf.c=.bpf.o)
 bpf_skeletons = $(bpf_programs:.bpf.c=.skel.h)

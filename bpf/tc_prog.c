@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,16 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "bpf/pin_dir.h"
 #include "bpf/tc_port.h"
 #include "bpf/tc_prog.h"
 #include "bpf/tier0_maps.h"
 #include "bpf/vswitch_tc.skel.h"
 #include "bpf/xdp_message.h"
+#include "lib/log.h"
 #include "lib/netlink.h"
 #include "lib/nlerr.h"
 
@@ -34,12 +40,16 @@
 #define NEEDED_CAPABILITIES "CAP_NET_ADMIN and CAP_BPF"
 /* Programs on one hook that are looked at. */
 #define PROGRAMS_MAX 64
+/* Pinned: in a port's folder, and what ports share. */
+#define LINK "tc_link"
+#define MEMORY "tc_memory" /* the programs' variables: struct tc_port, struct tier0_port */
+#define LOOKUP "tc_lookup"
 
 /* The program that looks packets up, one for all ports: the verifier takes some 80 ms over it. The
  * control thread's. */
 static struct {
-	struct vswitch_tc_bpf *skel; /* NULL: not loaded */
-	const struct tier0_maps *maps; /* that it uses */
+	int progs_fd; /* vswitch_tc_progs, where it is; means nothing without `maps`; owned */
+	const struct tier0_maps *maps; /* that it uses; NULL: it is not loaded */
 } lookup;
 
 const char *tc_prog_hook_format(enum tc_prog_hook hook)
@@ -147,7 +157,8 @@ static bool has_filters(int ifindex)
 /* ---- attaching --------------------------------------------------------------------------------
  */
 
-static void detach(struct tc_attachment *at)
+/* `keep`: leave there what is pinned. */
+static void detach(struct tc_attachment *at, bool keep)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = at->ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, filter, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
@@ -155,6 +166,8 @@ static void detach(struct tc_attachment *at)
 	if (at->link_fd >= 0)
 		close(at->link_fd);
 	at->link_fd = -1;
+	if (keep)
+		return;
 	/* All of these fail when the device is gone, and the filter with it. */
 	if (at->has_filter)
 		(void)bpf_tc_detach(&hook, &filter);
@@ -166,16 +179,22 @@ static void detach(struct tc_attachment *at)
 	at->has_qdisc = false;
 }
 
+/* at->link_fd is that of a link that another process has left, or -1. */
 static int attach_tcx(struct tc_attachment *at, int prog_fd, const char *ifname, struct error *err)
 {
-	at->link_fd = bpf_link_create(prog_fd, at->ifindex, ATTACH_TCX_INGRESS, NULL);
-	if (at->link_fd < 0) {
-		int ret = at->link_fd;
+	int ret;
 
-		at->link_fd = -1;
-		return explain(err, ret, "attaching a program by tcx to", ifname);
-	}
-	return 0;
+	if (at->link_fd >= 0)
+		ret = bpf_link_update(at->link_fd, prog_fd, NULL);
+	else
+		ret = at->link_fd = bpf_link_create(prog_fd, at->ifindex, ATTACH_TCX_INGRESS, NULL);
+	if (ret >= 0)
+		return 0;
+	ret = explain(err, ret, "attaching a program by tcx to", ifname);
+	if (at->link_fd >= 0)
+		close(at->link_fd);
+	at->link_fd = -1;
+	return ret;
 }
 
 /* A filter in our place: one of ours, left by a process that was killed, is replaced. */
@@ -247,20 +266,18 @@ static int attach_both(struct tc_prog *prog, const struct tc_prog_config *config
 	if (!ret)
 		ret = attach(prog, hook, &prog->in, in, config->ifname, err);
 	if (ret) {
-		detach(&prog->in);
-		detach(&prog->out);
+		detach(&prog->in, false);
+		detach(&prog->out, false);
 	}
 	return ret;
 }
 
-static int attach_first(struct tc_prog *prog, const struct tc_prog_config *config,
-			struct error *err)
+/* By the way that is wanted, or the first that works. */
+static int attach_wanted(struct tc_prog *prog, const struct tc_prog_config *config,
+			 struct error *err)
 {
 	int ret;
 
-	ret = check_tcx_free(config->ifindex, config->ifname, err);
-	if (ret)
-		return ret;
 	if (config->hook != TC_PROG_AUTO)
 		return attach_both(prog, config, config->hook, err);
 	ret = attach_both(prog, config, TC_PROG_TCX, &prog->why_clsact);
@@ -269,26 +286,28 @@ static int attach_first(struct tc_prog *prog, const struct tc_prog_config *confi
 	return ret ? attach_both(prog, config, TC_PROG_CLSACT, err) : 0;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
-
-/* Each map of tier 0: shared with `maps`, or not made when that is NULL. */
-static int set_tier0_maps(struct vswitch_tc_bpf *skel, const struct tier0_maps *maps)
+/* In the place of a program that another process has left, if it has. */
+static int attach_first(struct tc_prog *prog, const struct tc_prog_config *config,
+			struct error *err)
 {
-	struct bpf_map *map;
-	int ret = 0;
+	int ret, link_fd = pin_dir_get_link(prog->pins, config->ifindex, LINK);
+	bool had_link = link_fd >= 0;
 
-	bpf_object__for_each_map(map, skel->obj)
-	{
-		if (ret)
-			break;
-		if (maps)
-			ret = tier0_maps_share(maps, map);
-		else if (!strncmp(bpf_map__name(map), "tier0_", strlen("tier0_")))
-			ret = bpf_map__set_autocreate(map, false);
-	}
+	if (had_link && config->hook != TC_PROG_CLSACT)
+		prog->in.link_fd = link_fd;
+	else if (had_link)
+		close(link_fd);
+	ret = had_link ? 0 : check_tcx_free(config->ifindex, config->ifname, err);
+	if (!ret)
+		ret = attach_wanted(prog, config, err);
+	/* What was left hangs on the other hook. */
+	if (!ret && had_link != (prog->hook == TC_PROG_TCX))
+		tc_prog_discard(prog->pins, config->ifindex);
 	return ret;
 }
+
+/* ---- loading ----------------------------------------------------------------------------------
+ */
 
 /* Opens a skeleton that loads no program unless told to. */
 static struct vswitch_tc_bpf *open_skeleton(void)
@@ -304,7 +323,7 @@ static struct vswitch_tc_bpf *open_skeleton(void)
 	return skel;
 }
 
-/* Loads the look-up, for the first port that uses these maps; control thread. */
+/* Loads the look-up. Returns the map that it is in, or a negative errno. */
 static int load_lookup(const struct tier0_maps *maps)
 {
 	struct vswitch_tc_bpf *skel = open_skeleton();
@@ -314,38 +333,74 @@ static int load_lookup(const struct tier0_maps *maps)
 	if (!skel)
 		return -errno;
 	bpf_program__set_autoload(skel->progs.vswitch_tc_tier0, true);
-	ret = set_tier0_maps(skel, maps);
+	ret = tier0_maps_share_all(maps, skel->obj);
 	if (!ret)
 		ret = vswitch_tc_bpf__load(skel);
 	fd = bpf_program__fd(skel->progs.vswitch_tc_tier0);
 	if (!ret &&
 	    bpf_map_update_elem(bpf_map__fd(skel->maps.vswitch_tc_progs), &zero, &fd, BPF_ANY))
 		ret = -errno;
-	if (ret) {
-		vswitch_tc_bpf__destroy(skel);
-		return ret;
+	if (!ret) {
+		ret = fcntl(bpf_map__fd(skel->maps.vswitch_tc_progs), F_DUPFD_CLOEXEC, 3);
+		ret = ret < 0 ? -errno : ret;
 	}
-	lookup.skel = skel;
+	vswitch_tc_bpf__destroy(skel);
+	return ret;
+}
+
+/* The look-up that another process has loaded: the map that it is in, or a negative errno. */
+static int get_lookup(const struct pin_dir *pins)
+{
+	uint32_t zero = 0, prog_id;
+	int fd = pin_dir_get(pins, 0, LOOKUP);
+
+	if (fd < 0 || !bpf_map_lookup_elem(fd, &zero, &prog_id))
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
+
+/* Makes sure of the look-up, and that it lasts as long as the ports' programs. Returns 0 or a
+ * negative errno. */
+static int need_lookup(const struct tier0_maps *maps, struct pin_dir *pins)
+{
+	int fd;
+
+	/* Else it is of another datapath in the same process. */
+	if (lookup.maps)
+		return lookup.maps == maps ? 0 : -EBUSY;
+	fd = get_lookup(pins);
+	if (fd < 0) {
+		fd = load_lookup(maps);
+		/* Without it nothing else will be taken over, either. */
+		if (fd >= 0 && pins)
+			(void)!pin_dir_put(pins, 0, LOOKUP, fd);
+	}
+	if (fd < 0)
+		return fd;
+	lookup.progs_fd = fd;
 	lookup.maps = maps;
 	return 0;
 }
 
-/* Makes sure of the look-up. Returns 0 or a negative errno. */
-static int need_lookup(const struct tier0_maps *maps)
-{
-	if (!lookup.skel)
-		return load_lookup(maps);
-	/* Of another datapath in the same process. */
-	return lookup.maps == maps ? 0 : -EBUSY;
-}
-
 void tc_prog_forget(const struct tier0_maps *maps)
 {
-	if (lookup.maps != maps)
+	if (!lookup.maps || lookup.maps != maps)
 		return;
-	vswitch_tc_bpf__destroy(lookup.skel);
-	lookup.skel = NULL;
+	close(lookup.progs_fd);
 	lookup.maps = NULL;
+}
+
+/* Lets the port's programs go on with the memory of those that another process has left. */
+static int reuse_memory(struct vswitch_tc_bpf *skel, const struct tc_prog_config *config)
+{
+	int ret, fd = pin_dir_get(config->pins, config->ifindex, MEMORY);
+
+	if (fd < 0)
+		return 0;
+	ret = bpf_map__reuse_fd(skel->maps.bss, fd);
+	close(fd);
+	return ret;
 }
 
 /* Loads the port's own programs, with one of the two ways to the container. */
@@ -362,20 +417,21 @@ static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, b
 	bpf_program__set_autoload(redirect_peer ? skel->progs.vswitch_tc_out
 						: skel->progs.vswitch_tc_out_plain,
 				  true);
-	skel->bss->port.ifindex = (uint32_t)config->ifindex;
-	skel->bss->port.tap_ifindex = (uint32_t)config->tap_ifindex;
-	ret = set_tier0_maps(skel, NULL);
+	ret = tier0_maps_share_all(NULL, skel->obj);
 	if (!ret && tier0)
-		ret = bpf_map__reuse_fd(skel->maps.vswitch_tc_progs,
-					bpf_map__fd(lookup.skel->maps.vswitch_tc_progs));
+		ret = bpf_map__reuse_fd(skel->maps.vswitch_tc_progs, lookup.progs_fd);
 	else if (!ret)
 		ret = bpf_map__set_autocreate(skel->maps.vswitch_tc_progs, false);
+	if (!ret && tier0)
+		ret = reuse_memory(skel, config);
 	if (!ret)
 		ret = vswitch_tc_bpf__load(skel);
 	if (ret) {
 		vswitch_tc_bpf__destroy(skel);
 		return ret;
 	}
+	skel->bss->port.ifindex = (uint32_t)config->ifindex;
+	skel->bss->port.tap_ifindex = (uint32_t)config->tap_ifindex;
 	prog->skel = skel;
 	prog->has_redirect_peer = redirect_peer;
 	prog->tier0 = tier0 ? &skel->bss->tier0_port : NULL;
@@ -386,7 +442,7 @@ static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, b
 static int load(struct tc_prog *prog, const struct tc_prog_config *config, bool redirect_peer,
 		const struct tier0_maps *tier0, struct error *err)
 {
-	int ret = tier0 ? need_lookup(tier0) : 0;
+	int ret = tier0 ? need_lookup(tier0, config->pins) : 0;
 
 	if (!ret)
 		ret = load_own(prog, config, redirect_peer, tier0 != NULL);
@@ -408,6 +464,52 @@ static int load_first(struct tc_prog *prog, const struct tc_prog_config *config,
 	return ret ? load(prog, config, false, NULL, err) : 0;
 }
 
+/* ---- pinned -----------------------------------------------------------------------------------
+ */
+
+/* Where pinning fails the programs end with the process. */
+static void pin(struct tc_prog *prog, const struct tc_prog_config *config)
+{
+	int ret;
+
+	if (!prog->pins)
+		return;
+	ret = pin_dir_put(prog->pins, config->ifindex, MEMORY, bpf_map__fd(prog->skel->maps.bss));
+	if (!ret && prog->hook == TC_PROG_TCX)
+		ret = pin_dir_put(prog->pins, config->ifindex, LINK, prog->in.link_fd);
+	if (!ret)
+		return;
+	log_warn("the tc program of %s ends with the switch: pinning it in %s: %s", config->ifname,
+		 pin_dir_get_path(prog->pins), strerror(-ret));
+	pin_dir_remove(prog->pins, config->ifindex);
+	prog->pins = NULL;
+}
+
+void tc_prog_discard(struct pin_dir *pins, int ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	struct tc_attachment at = {.ifindex = ifindex, .link_fd = -1};
+	int fd = pin_dir_get(pins, ifindex, MEMORY);
+
+	if (fd < 0)
+		return;
+	close(fd);
+	at.link_fd = pin_dir_get(pins, ifindex, LINK);
+	/* By a filter, then, which is not pinned. */
+	if (at.link_fd < 0)
+		at.has_qdisc = !check_place(&hook, &at.has_filter, "", NULL) && at.has_filter;
+	pin_dir_remove(pins, ifindex);
+	detach(&at, false);
+}
+
+uint64_t tc_prog_get_build(void)
+{
+	size_t size;
+	const void *bytes = vswitch_tc_bpf__elf_bytes(&size);
+
+	return XXH3_64bits(bytes, size);
+}
+
 int tc_prog_open(const struct tc_prog_config *config, struct tc_prog **progp, struct error *err)
 {
 	struct tc_prog *prog = calloc(1, sizeof(*prog));
@@ -419,22 +521,31 @@ int tc_prog_open(const struct tc_prog_config *config, struct tc_prog **progp, st
 	prog->in = (struct tc_attachment){.ifindex = config->ifindex, .link_fd = -1};
 	prog->out = (struct tc_attachment){.ifindex = config->tap_ifindex, .link_fd = -1};
 	ret = load_first(prog, config, err);
+	if (prog->tier0)
+		prog->pins = config->pins;
+	else
+		tc_prog_discard(config->pins, config->ifindex);
 	if (!ret)
 		ret = attach_first(prog, config, err);
 	if (ret) {
 		tc_prog_close(prog);
 		return ret;
 	}
+	pin(prog, config);
 	*progp = prog;
 	return 0;
 }
 
 void tc_prog_close(struct tc_prog *prog)
 {
+	bool keep;
+
 	if (!prog)
 		return;
-	detach(&prog->in);
-	detach(&prog->out);
+	keep = pin_dir_is_kept(prog->pins);
+	pin_dir_remove(prog->pins, prog->in.ifindex);
+	detach(&prog->in, keep);
+	detach(&prog->out, keep);
 	vswitch_tc_bpf__destroy(prog->skel);
 	free(prog);
 }

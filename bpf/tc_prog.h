@@ -5,11 +5,14 @@
  * Two programs, prebuilt and embedded (vswitch_tc.bpf.c): one on the ingress of the veth, with the
  * look-up of tier 0 (tier0.h) if the caller has its maps and the kernel takes it, and one on the
  * ingress of the port's TAP device. Where a program can be attached:
- *   tcx     a BPF link (kernel 6.6): ends with the process, however that ends, and stands beside
- *           other programs in a fixed order
- *   clsact  a classic filter: stays when the process is killed. Its TAP device is gone then, so
- *           what the container sends is dropped; the next tc_prog_open() on that veth replaces it
+ *   tcx     a BPF link (kernel 6.6): ends with the process, however that ends, unless it is pinned,
+ *           and stands beside other programs in a fixed order
+ *   clsact  a classic filter: stays when the process is killed
  * By itself the first that works is taken; why a better one was refused is kept.
+ *
+ * With tier 0, and a folder for that (pin_dir.h), the program on the veth outlives the process: it
+ * goes on with what it knows, and drops the rest, whose TAP device is gone. tc_prog_open() puts a
+ * new program in its place, which goes on with its memory, so that nothing is lost in between.
  *
  * The look-up itself is one program for all ports, to which the one on the veth hands over; it is
  * loaded for the first of them and freed with the maps of tier 0.
@@ -27,6 +30,7 @@
 #include <stdint.h>
 #include "lib/error.h"
 
+struct pin_dir;
 struct tier0_maps;
 struct tier0_port;
 struct vswitch_tc_bpf;
@@ -44,6 +48,7 @@ struct tc_prog_config {
 	const char *tap_ifname; /* for texts */
 	enum tc_prog_hook hook; /* wanted */
 	const struct tier0_maps *tier0; /* look packets up there; NULL: no tier 0 */
+	struct pin_dir *pins; /* where to pin, with tier 0; NULL: nowhere */
 };
 
 /* One program on one device. */
@@ -65,6 +70,7 @@ struct tc_prog {
 		*tier0; /* of the program that looks packets up, mapped; NULL: none does */
 	struct error why_no_tier0; /* means nothing if there is, or none was wanted */
 	struct error why_plain; /* why there is no bpf_redirect_peer(); means nothing if there is */
+	struct pin_dir *pins; /* where it is pinned; NULL: it is not */
 };
 
 /* Loads and attaches. Returns 0, or a negative errno with `err` set: -EPERM, -EBUSY (the veth is a
@@ -72,8 +78,15 @@ struct tc_prog {
 int tc_prog_open(const struct tc_prog_config *config, struct tc_prog **progp,
 		 struct error *err) WARN_UNUSED;
 
-/* Detaches and frees. NULL is allowed. */
+/* Detaches, unless what is pinned is to be kept, and frees. NULL is allowed. */
 void tc_prog_close(struct tc_prog *prog);
+
+/* Detaches the program that another process has left on the veth `ifindex`, if it has pinned one.
+ */
+void tc_prog_discard(struct pin_dir *pins, int ifindex);
+
+/* A number that changes when the programs do. */
+uint64_t tc_prog_get_build(void);
 
 /* Tells the programs the Ethernet address of the veth's other end, so that packets for it take the
  * short way there. NULL: it is not known, or lies in the same namespace, where that way ends. */

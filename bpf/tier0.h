@@ -23,6 +23,9 @@
  * What it promises: a packet that was sent after user space stored a new generation never follows
  * an answer of an older one. A packet that was inside a program at that moment may.
  *
+ * While a new process takes the tables over (datapath/tier0_adopt.c) slots are held to the
+ * generation that its predecessor left, and not to its own, until it has checked them all.
+ *
  * The program's own port is `struct tier0_port`, a global of each program, mapped as well.
  *
  * In a program: define TIER0_MAPS before the include, in one file of the object; then
@@ -54,11 +57,15 @@ struct tier0_mask {
 
 struct tier0_control {
 	__u64 generation; /* the datapath's; slots of another one are stale */
+	__u64 held_generation; /* used instead of that one; 0: it is not */
 	__u64 order; /* numbers of masks, 4 bits each, the first to be tried lowest */
 	__u32 n_masks; /* of them */
 	__u32 bucket_mask; /* buckets - 1, a power of two less one; 0: nothing to look up */
 	__u64 secret[FLOW_KEY_WORDS]; /* random odd multipliers: nobody outside can aim */
 	struct tier0_mask masks[TIER0_MASKS_MAX];
+	/* User space's: which programs these tables are for, and the network namespace. */
+	__u64 build;
+	__u64 netns;
 };
 
 /* A place: signature in the upper half, slot number in the lower; 0: free. */
@@ -278,13 +285,14 @@ FLOW_INLINE __u32 tier0_find_place(const struct tier0_bucket *bucket, __u32 sign
 __attribute__((noinline)) int tier0_lookup(const struct flow_key *key)
 {
 	const struct tier0_control *control;
+	__u64 order, held;
 	__u32 zero = 0;
-	__u64 order;
 
 	control = bpf_map_lookup_elem(&tier0_control, &zero);
 	if (!control || !key)
 		return 0;
 	order = control->order;
+	held = *(const volatile __u64 *)&control->held_generation;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < TIER0_MASKS_MAX && i < control->n_masks; i++) {
 		__u32 no = order & (TIER0_MASKS_MAX - 1), slot_no, bucket_no;
@@ -305,7 +313,7 @@ __attribute__((noinline)) int tier0_lookup(const struct flow_key *key)
 		slot = bpf_map_lookup_elem(&tier0_slots, &slot_no);
 		if (slot && tier0_matches(slot, key, mask) &&
 		    *(const volatile __u64 *)&slot->generation ==
-			    *(const volatile __u64 *)&control->generation)
+			    (held ? held : *(const volatile __u64 *)&control->generation))
 			return (int)slot_no;
 	}
 	return 0;

@@ -6,10 +6,15 @@
  * The others, which take 280 bytes for each flow that fits, are made when the first port that can
  * use them opens.
  *
- * All but `devices` are mapped into the process and are read and written as memory.
+ * All but `devices` are mapped into the process and are read and written as memory. Two of them are
+ * user space's alone: they are maps so that they outlive the process together with the others.
  *
- * Life cycle: create, reserve when needed, destroy when no program that uses them is attached any
- * more. Programs that are still loaded keep the maps.
+ * Pinned (pin_dir.h) they are found again by the next process, which adopts them as they are, if
+ * they are of the same build and the same network namespace. What lies in them is checked by
+ * whoever uses it.
+ *
+ * Life cycle: create, reserve when needed; or adopt; destroy when no program that uses them is
+ * attached any more. Programs that are still loaded keep the maps.
  *
  * Thread-safety: these functions are for one control thread; who may write what is said in
  * datapath/tier0.h.
@@ -23,6 +28,22 @@
 #include "lib/error.h"
 
 struct bpf_map;
+struct bpf_object;
+struct pin_dir;
+
+/* Longest port name, bytes with the NUL. */
+#define TIER0_NAME_SIZE 64
+
+/* Of a slot's counters, what was passed on already. */
+struct tier0_seen {
+	uint64_t n_packets;
+	uint64_t n_bytes;
+};
+
+/* What the port of a number is called; "": there is none. */
+struct tier0_name {
+	char text[TIER0_NAME_SIZE];
+};
 
 struct tier0_maps {
 	int control_fd; /* and so on; -1: not made */
@@ -30,10 +51,14 @@ struct tier0_maps {
 	int slots_fd;
 	int targets_fd;
 	int devices_fd;
+	int seen_fd;
+	int names_fd;
 	struct tier0_control *control; /* mapped, and so on; NULL: not made */
 	struct tier0_bucket *buckets;
 	struct tier0_slot *slots; /* n_slots of them; slot 0 is nobody's */
 	struct tier0_target *targets; /* TIER0_PORTS of them */
+	struct tier0_seen *seen; /* n_slots of them; user space's alone */
+	struct tier0_name *names; /* TIER0_PORTS of them; user space's alone */
 	uint32_t n_slots;
 	uint32_t n_buckets;
 };
@@ -46,11 +71,24 @@ int tier0_maps_create(struct tier0_maps *maps, struct error *err) WARN_UNUSED;
  * 0 or a negative errno with `err` set. */
 int tier0_maps_reserve(struct tier0_maps *maps, uint32_t n_slots, struct error *err) WARN_UNUSED;
 
+/* Takes over all that another process has pinned in `pins`. Returns 0, or a negative errno with
+ * `err` set: -ENOENT (there is nothing), -ESTALE (of another build or network namespace) and
+ * others; then `maps` is empty. */
+int tier0_maps_adopt(struct tier0_maps *maps, const struct pin_dir *pins,
+		     struct error *err) WARN_UNUSED;
+
+/* Pins those that there are. Returns 0 or a negative errno. */
+int tier0_maps_pin(const struct tier0_maps *maps, struct pin_dir *pins) WARN_UNUSED;
+
 void tier0_maps_destroy(struct tier0_maps *maps);
 
 /* Lets a program that is not loaded yet use a map of ours, by its name, for `map`. Returns 0 or a
  * negative errno; maps of other names are left alone. */
 int tier0_maps_share(const struct tier0_maps *maps, struct bpf_map *map) WARN_UNUSED;
+
+/* The same for all maps of an object; `maps` NULL: it uses none of them, so that none need be
+ * made. */
+int tier0_maps_share_all(const struct tier0_maps *maps, struct bpf_object *obj) WARN_UNUSED;
 
 /* Says which device port `port_no` is to XDP's redirect; `ifindex` 0: none. Returns 0 or a negative
  * errno. */

@@ -27,8 +27,11 @@
 
 #define TIER0_MAPS
 #include "bpf/flow_parse.h"
+#include "bpf/pinned_xdp.h"
 #include "bpf/tier0_xdp.h"
 #include "bpf/xdp_host.h"
+
+struct pinned_xdp pinned_xdp;
 
 /* What the kernel calls the kinds of RX hash; only its name matters here. */
 enum xdp_rss_hash_type {

@@ -15,11 +15,13 @@
 #include <linux/magic.h>
 #include <xdp/libxdp.h>
 
+#include "bpf/pin_dir.h"
+#include "bpf/pinned_xdp.h"
 #include "bpf/tier0_maps.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "bpf/xdp_host.h"
 #include "bpf/xdp_message.h"
-#include "bpf/xdp_prog.h"
+#include "bpf/xdp_prog_priv.h"
 
 /* Kernel 6.3; not in Debian 12's headers. */
 #ifndef BPF_F_XDP_DEV_BOUND_ONLY
@@ -107,24 +109,6 @@ static struct bpf_program *choose_program(const struct vswitch_xdp_bpf *skel, en
 	return skel->progs.vswitch_xdp_bare;
 }
 
-/* Gives the program the maps of tier 0; `maps` NULL: it uses none, so that none need be made. */
-static int set_tier0_maps(struct vswitch_xdp_bpf *skel, const struct tier0_maps *maps)
-{
-	struct bpf_map *map;
-	int ret = 0;
-
-	bpf_object__for_each_map(map, skel->obj)
-	{
-		if (ret)
-			break;
-		if (maps)
-			ret = tier0_maps_share(maps, map);
-		else if (!strncmp(bpf_map__name(map), "tier0_", strlen("tier0_")))
-			ret = bpf_map__set_autocreate(map, false);
-	}
-	return ret;
-}
-
 /* Opens the skeleton with one program to be loaded; `maps`: of tier 0, NULL: without it. */
 static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *config,
 			 enum variant variant, const struct tier0_maps *maps, struct error *err)
@@ -136,7 +120,7 @@ static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *co
 
 	if (!skel)
 		return explain(err, -errno, "opening the XDP program for", config->ifname);
-	ret = set_tier0_maps(skel, maps);
+	ret = tier0_maps_share_all(maps, skel->obj);
 	if (ret) {
 		vswitch_xdp_bpf__destroy(skel);
 		return explain(err, ret, "sharing the maps of tier 0 with", config->ifname);
@@ -151,6 +135,13 @@ static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *co
 	bpf_program__set_flags(prog->program, flags);
 	bpf_map__set_max_entries(skel->maps.xsks, config->n_queues);
 	skel->rodata->xdp_host_on = config->keep_host;
+	skel->bss->pinned_xdp = (struct pinned_xdp){
+		.mode = config->mode,
+		.frags = config->frags,
+		.hints = variant == VARIANT_HINTS,
+		.keep_host = config->keep_host,
+		.n_queues = config->n_queues,
+	};
 	prog->skel = skel;
 	prog->hints = variant == VARIANT_HINTS;
 	prog->record = variant != VARIANT_BARE;
@@ -214,11 +205,17 @@ static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *conf
 			      config->ifname);
 	else
 		ret = attach_link(prog, config, err);
-	if (ret)
+	if (ret) {
 		close_skeleton(prog);
-	else if (maps)
+		return ret;
+	}
+	prog->state = &prog->skel->bss->pinned_xdp;
+	prog->state->undo = prog->undo;
+	if (maps) {
 		prog->tier0 = &prog->skel->bss->tier0_port;
-	return ret;
+		xdp_prog_pin(prog, config);
+	}
+	return 0;
 }
 
 /* The name of a loaded program; "?" when it cannot be had. */
@@ -351,6 +348,8 @@ static int open_program(struct xdp_prog *prog, const struct xdp_prog_config *con
 	uint32_t id = 0;
 	int ret;
 
+	if (!xdp_prog_take_over(prog, config))
+		return 0;
 	ret = query(config, &id, &mode, err);
 	if (ret)
 		return ret;
@@ -396,6 +395,7 @@ void xdp_prog_close(struct xdp_prog *prog)
 {
 	if (!prog)
 		return;
+	pin_dir_remove(prog->pins, prog->ifindex);
 	if (prog->link_fd >= 0)
 		close(prog->link_fd);
 	if (prog->dispatched) {

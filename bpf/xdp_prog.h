@@ -8,7 +8,10 @@
  * and native, generic or offloaded as the caller says.
  *
  * When the device has no XDP program the attachment is direct, by a BPF link: it ends with the
- * process, however that ends, and nobody can replace it by mistake. When there is one already,
+ * process, however that ends, and nobody can replace it by mistake. Only one with tier 0 is pinned,
+ * if the caller has a folder for that (pin_dir.h): then it goes on with what it knows when the
+ * process is killed, and passes the rest to the host. xdp_prog_open() takes such a program over as
+ * it runs, if it is what would have been loaded; else it ends it. When there is another program,
  * libxdp's dispatcher takes both, if the other one came by it too; that needs a BPF file system
  * at /sys/fs/bpf, and has no hints, for the dispatcher is not bound to the device, and with most
  * dispatchers no record.
@@ -27,8 +30,10 @@
 #include "lib/error.h"
 
 struct bpf_program;
+struct pin_dir;
 struct tier0_maps;
 struct xdp_host_addr;
+struct pinned_xdp;
 struct tier0_port;
 struct vswitch_xdp_bpf;
 struct xdp_program;
@@ -47,11 +52,12 @@ struct xdp_prog_config {
 	unsigned int n_queues; /* receive queues that sockets will be set for: 0 to n_queues - 1 */
 	bool keep_host; /* leave the host its share, see xdp_host.h */
 	const struct tier0_maps *tier0; /* made and reserved; NULL: do without tier 0 */
+	struct pin_dir *pins; /* where to pin it, if it has tier 0; NULL: nowhere */
 };
 
 struct xdp_prog {
 	struct vswitch_xdp_bpf *skel; /* programs and the socket map */
-	struct bpf_program *program; /* the one of them that is loaded */
+	struct bpf_program *program; /* the one of them that is loaded; NULL: it was taken over */
 	struct xdp_program
 		*dispatched; /* the same, if it runs under libxdp's dispatcher; or NULL */
 	int link_fd; /* the direct attachment; -1: none */
@@ -63,6 +69,9 @@ struct xdp_prog {
 	struct xdp_host_addr *host_addrs; /* told to the program, n_host_addrs of them; owned */
 	uint32_t n_host_addrs;
 	struct tier0_port *tier0; /* the program's port, mapped; NULL: it has no tier 0 */
+	struct pinned_xdp *state; /* mapped; NULL: under the dispatcher */
+	uint32_t undo; /* what a program that was not taken over has left: for state->undo */
+	struct pin_dir *pins; /* where it is pinned; NULL: it is not */
 	struct error why_no_tier0; /* means nothing if it has */
 	struct error why_plain; /* why there are no hints; means nothing if there are */
 };
@@ -76,8 +85,15 @@ int xdp_prog_probe(struct error *err) WARN_UNUSED;
 int xdp_prog_open(const struct xdp_prog_config *config, struct xdp_prog **progp,
 		  struct error *err) WARN_UNUSED;
 
-/* Detaches and frees. NULL is allowed. */
+/* Detaches, unless what is pinned is to be kept, and frees. NULL is allowed. */
 void xdp_prog_close(struct xdp_prog *prog);
+
+/* Detaches the program that another process has pinned for `ifindex`, if there is one. Returns what
+ * is to be undone at the device, PINNED_XDP_*. */
+uint32_t xdp_prog_discard(struct pin_dir *pins, int ifindex);
+
+/* A number that changes when the programs do. */
+uint64_t xdp_prog_get_build(void);
 
 /* Sends what arrives on receive queue `queue` to the AF_XDP socket `fd`. Returns 0 or a negative
  * errno. */

@@ -107,16 +107,22 @@ static double percent(long long part, long long whole)
 
 static void print_tier0(FILE *out, const json_t *tier0)
 {
-	if (json_is_true(json_object_get(tier0, "on")))
-		fprintf(out,
-			"tier 0: %lld of %lld flows, %lld masks, %lld MiB; %lld put in so far, "
-			"%lld refused for want of room\n",
-			print_get_integer(tier0, "flows"), print_get_integer(tier0, "max_flows"),
-			print_get_integer(tier0, "masks"),
-			print_get_integer(tier0, "bytes") >> 20,
-			print_get_integer(tier0, "inserted"), print_get_integer(tier0, "refused"));
-	else
+	if (!json_is_true(json_object_get(tier0, "on"))) {
 		fprintf(out, "tier 0: off: %s\n", print_get_string(tier0, "why"));
+		return;
+	}
+	fprintf(out,
+		"tier 0: %lld of %lld flows, %lld masks, %lld MiB; %lld put in so far, "
+		"%lld refused for want of room\n",
+		print_get_integer(tier0, "flows"), print_get_integer(tier0, "max_flows"),
+		print_get_integer(tier0, "masks"), print_get_integer(tier0, "bytes") >> 20,
+		print_get_integer(tier0, "inserted"), print_get_integer(tier0, "refused"));
+	if (json_object_get(tier0, "pinned"))
+		fprintf(out, "tier 0 outlives the daemon: pinned in %s\n",
+			print_get_string(tier0, "pinned"));
+	else
+		fprintf(out, "tier 0 ends with the daemon: not pinned: %s\n",
+			print_get_string(tier0, "why_not_pinned"));
 }
 
 void print_workers(FILE *out, const json_t *result)

@@ -173,7 +173,7 @@ int datapath_create(const struct datapath_config *config, struct datapath **dpp,
 	memset(dp, 0, sizeof(*dp));
 	dp->pipeline = *config->pipeline;
 	dp->pipeline_aux = config->pipeline_aux;
-	ret = tier0_create(config->kernel_tier, config->tier0_flows, &dp->tier0);
+	ret = tier0_create(&config->tier0, &dp->tier0);
 	if (ret) {
 		error_set(err, ret, "no memory for the datapath");
 		goto err_dp;
@@ -301,13 +301,27 @@ static int publish_port(struct datapath *dp, struct port *port)
 	return 0;
 }
 
+/* The number that it had for the kernel's hot flows, else the lowest that is free. 0: there is
+ * none. */
+static uint32_t choose_no(const struct datapath *dp, const char *name)
+{
+	uint32_t no = tier0_get_former_no(dp->tier0, name);
+
+	if (no && !dp->ports[no])
+		return no;
+	for (no = 1; no <= PORT_NO_MAX; no++)
+		if (!dp->ports[no] && !tier0_is_former_no(dp->tier0, no))
+			return no;
+	return 0;
+}
+
 int datapath_add_port(struct datapath *dp, const char *type, const struct port_config *config,
 		      uint32_t *port_no, struct error *err)
 {
 	const struct port_class *class = port_class_lookup(type, err);
 	struct port_config full = *config;
 	struct port *port;
-	uint32_t no = 1;
+	uint32_t no;
 	int ret;
 
 	if (!class)
@@ -320,9 +334,8 @@ int datapath_add_port(struct datapath *dp, const char *type, const struct port_c
 	ret = port_class_check_options(class, config, err);
 	if (ret)
 		return ret;
-	while (no <= PORT_NO_MAX && dp->ports[no])
-		no++;
-	if (no > PORT_NO_MAX)
+	no = choose_no(dp, config->name);
+	if (!no)
 		return error_set(err, ENOSPC, "there are %d ports already", PORT_NO_MAX);
 	full.n_workers = dp->n_workers;
 	ret = class->open(dp, &full, &port, err);
@@ -394,8 +407,7 @@ uint64_t datapath_get_generation(const struct datapath *dp)
 /* ---- jobs in all workers -----------------------------------------------------------------------
  */
 
-/* Calls `slice` for flows in the worker's cache, WORKER_SLICE_FLOWS a round. */
-static bool slice_flows(struct worker *worker, struct worker_job *job,
+bool worker_slice_flows(struct worker *worker, struct worker_job *job,
 			void (*each)(struct worker *worker, struct worker_job *job,
 				     struct flow *flow))
 {
@@ -420,11 +432,10 @@ static void fold_flow(struct worker *worker, struct worker_job *job UNUSED, stru
 
 static bool fold_slice(struct worker *worker, struct worker_job *job)
 {
-	return slice_flows(worker, job, fold_flow);
+	return worker_slice_flows(worker, job, fold_flow);
 }
 
-/* Runs `run` in each worker (or in `only`) and waits. */
-static void run_everywhere(struct datapath *dp, struct worker *only,
+void worker_run_everywhere(struct datapath *dp, struct worker *only,
 			   bool (*run)(struct worker *worker, struct worker_job *job),
 			   void *context)
 {
@@ -457,7 +468,7 @@ static void purge_flow(struct worker *worker, struct worker_job *job, struct flo
 
 static bool purge_slice(struct worker *worker, struct worker_job *job)
 {
-	return slice_flows(worker, job, purge_flow);
+	return worker_slice_flows(worker, job, purge_flow);
 }
 
 /* Ends the port's part in tier 0; on return all that was counted there is counted at the port. */
@@ -466,12 +477,12 @@ static void purge_tier0(struct datapath *dp, struct port *port)
 	if (!port->tier0.program && !port->tier0.target.flags)
 		return;
 	tier0_remove_port(dp->tier0, port);
-	run_everywhere(dp, NULL, purge_slice, port);
+	worker_run_everywhere(dp, NULL, purge_slice, port);
 }
 
 void datapath_fold_counters(struct datapath *dp)
 {
-	run_everywhere(dp, NULL, fold_slice, NULL);
+	worker_run_everywhere(dp, NULL, fold_slice, NULL);
 }
 
 static void sweep_flow(struct worker *worker, struct worker_job *job, struct flow *flow)
@@ -486,7 +497,7 @@ static void sweep_flow(struct worker *worker, struct worker_job *job, struct flo
 
 static bool sweep_slice(struct worker *worker, struct worker_job *job)
 {
-	return slice_flows(worker, job, sweep_flow);
+	return worker_slice_flows(worker, job, sweep_flow);
 }
 
 void datapath_sweep(struct datapath *dp, uint64_t idle_ns)
@@ -561,7 +572,7 @@ static bool copy_slice(struct worker *worker, struct worker_job *job)
 	bool done;
 
 	mutex_lock(&all->lock);
-	done = slice_flows(worker, job, copy_flow);
+	done = worker_slice_flows(worker, job, copy_flow);
 	mutex_unlock(&all->lock);
 	return done;
 }
@@ -572,7 +583,7 @@ int datapath_dump_flows(struct datapath *dp, int worker, datapath_flow_cb *cb, v
 		worker >= 0 && (unsigned int)worker < dp->n_workers ? dp->workers[worker] : NULL;
 	struct flow_copies all = {.lock = MUTEX_INIT};
 
-	run_everywhere(dp, only, copy_slice, &all);
+	worker_run_everywhere(dp, only, copy_slice, &all);
 	for (size_t i = 0; i < all.n; i++) {
 		const struct flow_copy *copy = &all.copies[i];
 		const struct flow *flow = &copy->flow;
@@ -634,6 +645,21 @@ void datapath_update_target(struct port *port)
 	/* Where nothing may be sent any more, workers are to look again. */
 	if (tier0_update_port(port->dp->tier0, port))
 		datapath_invalidate_async(port->dp);
+}
+
+struct pin_dir *datapath_get_pins(const struct datapath *dp)
+{
+	return tier0_get_pins(dp->tier0);
+}
+
+void datapath_adopt_tier0(struct datapath *dp)
+{
+	tier0_adopt(dp);
+}
+
+void datapath_keep_tier0(struct datapath *dp)
+{
+	tier0_keep(dp->tier0);
 }
 
 const char *datapath_get_tier0_error(const struct datapath *dp)

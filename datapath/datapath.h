@@ -37,8 +37,7 @@ struct datapath_config {
 			   * pinned */
 	uint32_t n_frames; /* frames in the pool; 0: a default */
 	uint32_t max_flows; /* megaflows a worker may cache; 0: a default */
-	bool kernel_tier; /* let BPF programs carry hot flows out, where ports can (tier0.h) */
-	uint32_t tier0_flows; /* of them, a power of two; 0: a default */
+	struct tier0_config tier0; /* how BPF programs carry hot flows out, where ports can */
 	const struct pipeline *pipeline;
 	void *pipeline_aux;
 };
@@ -88,6 +87,14 @@ uint64_t datapath_get_generation(const struct datapath *dp);
 const struct tier0_maps *datapath_reserve_tier0(struct datapath *dp, struct error *why);
 /* For drivers, in refresh() and set(): port->tier0.target has changed. */
 void datapath_update_target(struct port *port);
+/* For drivers: where to pin what is to outlive us; NULL: nowhere. */
+struct pin_dir *datapath_get_pins(const struct datapath *dp);
+/* All ports that were configured are open, and the pipeline knows the rules: hot flows that another
+ * process has left go on if they are still right. */
+void datapath_adopt_tier0(struct datapath *dp);
+/* From here on hot flows go on in the kernel as they are, also when the datapath is destroyed, if
+ * they are pinned. */
+void datapath_keep_tier0(struct datapath *dp);
 /* Why there is no tier 0 for any port; "" when there is one or none was asked for. */
 const char *datapath_get_tier0_error(const struct datapath *dp);
 void datapath_get_tier0_stats(struct datapath *dp, struct tier0_stats *stats);

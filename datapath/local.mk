@@ -63,6 +63,7 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/veth_peer.c \
 	datapath/veth_peer.h \
 	datapath/tier0.c \
+	datapath/tier0_adopt.c \
 	datapath/tier0.h \
 	datapath/tier0_compile.c \
 	datapath/tier0_compile.h \

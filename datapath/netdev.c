@@ -129,7 +129,8 @@ int netdev_get_link(int ifindex, struct netdev_info *info)
 	return ret;
 }
 
-int netdev_set_up(int ifindex)
+/* Sets one of the device's IFF_ flags. Returns whether it was set before, or a negative errno. */
+static int set_flag(int ifindex, int flag, bool on)
 {
 	struct ifreq ifr = {.ifr_flags = 0};
 	int ret = 0, fd = open_ioctl();
@@ -140,13 +141,27 @@ int netdev_set_up(int ifindex)
 		ret = -ENODEV;
 	else if (ioctl(fd, SIOCGIFFLAGS, &ifr))
 		ret = -errno;
-	if (!ret && !(ifr.ifr_flags & IFF_UP)) {
-		ifr.ifr_flags |= IFF_UP;
+	else
+		ret = (ifr.ifr_flags & flag) != 0;
+	if (ret >= 0 && ret != on) {
+		ifr.ifr_flags = (short)(on ? ifr.ifr_flags | flag : ifr.ifr_flags & ~flag);
 		if (ioctl(fd, SIOCSIFFLAGS, &ifr))
 			ret = -errno;
 	}
 	close(fd);
 	return ret;
+}
+
+int netdev_set_up(int ifindex)
+{
+	int ret = set_flag(ifindex, IFF_UP, true);
+
+	return ret < 0 ? ret : 0;
+}
+
+int netdev_set_promisc(int ifindex, bool on)
+{
+	return set_flag(ifindex, IFF_PROMISC, on);
 }
 
 int netdev_open_promisc(int ifindex)
@@ -191,4 +206,12 @@ int netdev_set_vlan_stripping(int ifindex, bool on)
 out:
 	close(fd);
 	return ret;
+}
+
+void netdev_undo(int ifindex, bool promisc, bool vlan_stripping)
+{
+	if (promisc)
+		(void)!netdev_set_promisc(ifindex, false);
+	if (vlan_stripping)
+		(void)!netdev_set_vlan_stripping(ifindex, true);
 }

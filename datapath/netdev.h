@@ -47,8 +47,16 @@ int netdev_set_up(int ifindex) WARN_UNUSED;
  * closed, or a negative errno. */
 int netdev_open_promisc(int ifindex) WARN_UNUSED;
 
+/* The same until it is said otherwise, whatever becomes of us. Returns whether it was so before, or
+ * a negative errno. */
+int netdev_set_promisc(int ifindex, bool on) WARN_UNUSED;
+
 /* Lets the device take VLAN tags out of received frames, or leave them in. Returns whether it took
  * them out before, or a negative errno: -EOPNOTSUPP when it cannot do otherwise than it does. */
 int netdev_set_vlan_stripping(int ifindex, bool on) WARN_UNUSED;
+
+/* Undoes what a port has changed at the device for good: it is not promiscuous any more, or takes
+ * VLAN tags out again. Fails silently when the device is gone. */
+void netdev_undo(int ifindex, bool promisc, bool vlan_stripping);
 
 #endif /* VSWITCH_DATAPATH_NETDEV_H */

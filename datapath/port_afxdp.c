@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bpf/pin_dir.h"
+#include "bpf/pinned_xdp.h"
 #include "datapath/datapath.h"
 #include "datapath/netdev.h"
 #include "datapath/packet.h"
@@ -128,8 +130,8 @@ static int parse_options(struct afxdp_port *port, const struct port_config *conf
 	int ret = parse_mode(config, &port->wanted, err);
 
 	if (!ret && port_config_get(&port_afxdp_class, config, "keep-host"))
-		ret = port_config_get_bool(&port_afxdp_class, config, "keep-host",
-					   &port->keep_host, err);
+		ret = port_config_get_bool(&port_afxdp_class, config, "keep-host", &port->keep_host,
+					   err);
 	if (!ret)
 		ret = parse_queues(config, info, &port->n_queues, err);
 	if (!ret)
@@ -234,6 +236,7 @@ static int open_prog(struct afxdp_port *port, enum xdp_prog_mode mode, struct er
 		.n_queues = port->n_queues,
 		.tier0 = port->tier0_maps,
 		.keep_host = port->keep_host,
+		.pins = datapath_get_pins(port->base.dp),
 	};
 	int ret;
 
@@ -450,17 +453,28 @@ static void reclaim(struct afxdp_port *port)
 	}
 }
 
+/* What was changed at the device and is to be undone, PINNED_XDP_*. Nothing if its program stays.
+ */
+static uint32_t get_undo(const struct afxdp_port *port)
+{
+	uint32_t undo = port->prog && port->prog->state ? port->prog->state->undo : 0;
+
+	if (port->prog && pin_dir_is_kept(port->prog->pins))
+		return 0;
+	return port->vlan_was_stripped ? undo | PINNED_XDP_VLAN : undo;
+}
+
 /* Frees a port, as far as it was opened. */
 static void destroy(struct afxdp_port *port)
 {
+	uint32_t undo = get_undo(port);
+
 	/* First the source, then what is on its way out, then the rest. */
 	xdp_prog_close(port->prog);
 	drain(port);
 	close_sockets(port);
 	reclaim(port);
-	/* Fails when the device is gone. */
-	if (port->vlan_was_stripped)
-		(void)!netdev_set_vlan_stripping(port->ifindex, true);
+	netdev_undo(port->ifindex, undo & PINNED_XDP_PROMISC, undo & PINNED_XDP_VLAN);
 	if (port->promisc_fd >= 0)
 		close(port->promisc_fd);
 	free_queues(port);
@@ -511,6 +525,22 @@ static int prepare_device(struct afxdp_port *port, const struct netdev_info *inf
 	return 0;
 }
 
+/* What is to be undone at the device is noted beside a program that may outlive us, and so is it
+ * promiscuous for as long as that runs. */
+static void note_changes(struct afxdp_port *port)
+{
+	struct pinned_xdp *state = port->prog->state;
+
+	if (!port->prog->pins)
+		return;
+	if (state->undo & PINNED_XDP_VLAN)
+		port->vlan_was_stripped = true;
+	else if (port->vlan_was_stripped)
+		state->undo |= PINNED_XDP_VLAN;
+	if (netdev_set_promisc(port->ifindex, true) == 0)
+		state->undo |= PINNED_XDP_PROMISC;
+}
+
 static void set_caps(struct afxdp_port *port, uint32_t mtu)
 {
 	const struct afxdp_txq *txq = port->queues[0].txq;
@@ -555,6 +585,7 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 	ret = start_queues(port, err);
 	if (ret)
 		return ret;
+	note_changes(port);
 	read_mode_back(port);
 	set_caps(port, info.mtu);
 	port_afxdp_start_tier0(port, gets_partial_csums(port));
@@ -677,7 +708,9 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		if (port->refused[i].text[0])
 			tell(cb, aux, modes[i].name, "refused: %s", port->refused[i].text);
 	tell(cb, aux, "xdp", "%s",
-	     port->prog->dispatched ? "shared through libxdp's dispatcher" : "attached directly");
+	     port->prog->dispatched ? "shared through libxdp's dispatcher"
+	     : port->prog->pins	    ? "attached directly, and pinned"
+				    : "attached directly");
 	if (port->prog->hints)
 		tell(cb, aux, "hints", "hash, timestamp, vlan");
 	else

@@ -13,7 +13,8 @@
  * use, which is read back from the kernel.
  *
  * The device is set up and kept promiscuous while the port is open; both programs and promiscuity
- * end with the process, however that ends.
+ * end with the process, however that ends, unless the program is pinned (bpf/xdp_prog.h): then they
+ * go on, and the next process takes them over.
  *
  * Life cycle and thread-safety: struct port_class.
  */

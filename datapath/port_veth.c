@@ -266,6 +266,7 @@ static int start(struct veth_port *vp, const struct port_config *config, struct 
 	if (ret)
 		return ret;
 	prog.tier0 = vp->tier0_maps;
+	prog.pins = datapath_get_pins(vp->port.dp);
 	prog.ifindex = vp->ifindex;
 	prog.tap_ifindex = vp->tap.ifindex;
 	prog.tap_ifname = vp->tap.name;
@@ -405,6 +406,7 @@ static void veth_get_status(const struct port *port, port_status_cb *cb, void *a
 	else
 		tell(cb, aux, "hook", "%s", tc_prog_hook_format(vp->prog->hook));
 	tell(cb, aux, "tap", "%s", vp->tap.name);
+	tell(cb, aux, "pinned", "%s", vp->prog->pins ? "yes" : "no");
 	tell_tier0(&port->tier0, cb, aux);
 	tell_peer(vp, cb, aux);
 	tell(cb, aux, "queues", "%u", port->n_rxqs);

@@ -16,8 +16,8 @@
  * what it knows to the egress port's device itself, from container to container by redirect_peer.
  *
  * The TAP device is named after the veth's index, vswt<INDEX>, and its alias says whose it is. It
- * vanishes with the process, as the programs do where the kernel has tcx; the veth itself is never
- * changed, but for being set up. To the host, packets of the container are not visible but by
+ * vanishes with the process, as the programs do that are not pinned (tc_prog.h); the veth itself is
+ *never changed, but for being set up. To the host, packets of the container are not visible but by
  * capturing on the veth.
  *
  * The other end may be renamed, moved to another namespace, given another MTU or address while the

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bpf/pin_dir.h"
 #include "datapath/port.h"
 #include "datapath/tier0_priv.h"
 #include "lib/log.h"
@@ -15,26 +16,62 @@
 /* ---- life cycle -------------------------------------------------------------------------------
  */
 
-static int wait_for_programs(void)
+int tier0_wait_for_programs(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
 }
 
-int tier0_create(bool wanted, uint32_t max_flows, struct tier0 **tier0p)
+/* Pins the maps; where that fails nothing is pinned. */
+static void pin(struct tier0 *tier0)
+{
+	int ret;
+
+	if (!tier0->pins)
+		return;
+	ret = tier0_maps_pin(&tier0->maps, tier0->pins);
+	if (!ret)
+		return;
+	error_set(&tier0->why_no_pins, ret, "pinning in %s: %s", pin_dir_get_path(tier0->pins),
+		  strerror(-ret));
+	log_warn("hot flows end with the switch: %s", tier0->why_no_pins.text);
+	pin_dir_close(tier0->pins);
+	tier0->pins = NULL;
+}
+
+/* Takes over what is pinned, or makes the control map. */
+static void open_maps(struct tier0 *tier0)
+{
+	if (tier0->pins && !tier0_take_over(tier0))
+		return;
+	tier0_discard_pins(tier0->pins);
+	if (tier0_maps_create(&tier0->maps, &tier0->why)) {
+		tier0->wanted = false;
+		return;
+	}
+	atomic_init(tier0_get_generation(tier0), 1);
+	pin(tier0);
+}
+
+int tier0_create(const struct tier0_config *config, struct tier0 **tier0p)
 {
 	struct tier0 *tier0 = calloc(1, sizeof(*tier0));
 
 	if (!tier0)
 		return -ENOMEM;
 	mutex_init(&tier0->lock);
-	tier0->wanted = wanted;
-	tier0->max_flows = max_flows ? max_flows : TIER0_FLOWS_DEFAULT;
+	tier0->wanted = config->wanted;
+	tier0->max_flows = config->max_flows ? config->max_flows : TIER0_FLOWS_DEFAULT;
 	tier0->n_touched = 1;
-	if (!wanted)
+	atomic_init(&tier0->no_generation, 1);
+	if (config->bpffs &&
+	    pin_dir_open(config->bpffs, config->pin_name, &tier0->pins, &tier0->why_no_pins))
+		log_info("hot flows end with the switch: %s", tier0->why_no_pins.text);
+	if (config->wanted) {
+		open_maps(tier0);
+	} else {
+		tier0_discard_pins(tier0->pins);
 		error_set(&tier0->why, EOPNOTSUPP, "it is switched off");
-	else if (tier0_maps_create(&tier0->maps, &tier0->why))
-		tier0->wanted = false;
-	atomic_init(tier0_get_generation(tier0), 1);
+	}
 	*tier0p = tier0;
 	return 0;
 }
@@ -45,9 +82,29 @@ void tier0_destroy(struct tier0 *tier0)
 		return;
 	if (tier0->maps.control)
 		tier0_maps_destroy(&tier0->maps);
+	pin_dir_close(tier0->pins);
 	free(tier0->entries);
 	mutex_uninit(&tier0->lock);
 	free(tier0);
+}
+
+void tier0_keep(struct tier0 *tier0)
+{
+	struct tier0_control *control = tier0->maps.control;
+
+	if (!tier0->pins || !atomic_load(&tier0->is_ready))
+		return;
+	/* Closing ports changes much, but no answer. */
+	if (!control->held_generation)
+		__atomic_store_n(&control->held_generation,
+				 atomic_load(tier0_get_generation(tier0)), __ATOMIC_RELEASE);
+	pin_dir_keep(tier0->pins);
+	atomic_store(&tier0->is_kept, true);
+}
+
+struct pin_dir *tier0_get_pins(const struct tier0 *tier0)
+{
+	return tier0->pins;
 }
 
 atomic_uint_fast64_t *tier0_get_generation(struct tier0 *tier0)
@@ -76,7 +133,7 @@ const struct tier0_maps *tier0_reserve(struct tier0 *tier0, struct error *why)
 		error_set(why, EOPNOTSUPP, "%s", tier0->why.text);
 		return NULL;
 	}
-	ret = wait_for_programs();
+	ret = tier0_wait_for_programs();
 	if (ret) {
 		error_set(&tier0->why, ret, "membarrier, which tells when programs are done: %s",
 			  strerror(-ret));
@@ -89,6 +146,7 @@ const struct tier0_maps *tier0_reserve(struct tier0 *tier0, struct error *why)
 		error_set(&tier0->why, ENOMEM, "no memory for %u flows", tier0->maps.n_slots);
 		return give_up(tier0, why);
 	}
+	pin(tier0);
 	atomic_store(&tier0->is_ready, true);
 	return &tier0->maps;
 }
@@ -103,13 +161,16 @@ void tier0_get_stats(struct tier0 *tier0, struct tier0_stats *stats)
 	const struct tier0_maps *maps = &tier0->maps;
 
 	memset(stats, 0, sizeof(*stats));
+	stats->pinned = tier0->pins ? pin_dir_get_path(tier0->pins) : NULL;
+	stats->why_not_pinned = tier0->why_no_pins.text;
 	stats->is_on = atomic_load(&tier0->is_ready);
 	if (!stats->is_on)
 		return;
 	stats->max_flows = maps->n_slots - 1;
 	stats->memory = sizeof(*maps->control) + sizeof(*maps->slots) * maps->n_slots +
 			sizeof(*maps->buckets) * maps->n_buckets +
-			sizeof(*maps->targets) * TIER0_PORTS +
+			sizeof(*maps->seen) * maps->n_slots +
+			(sizeof(*maps->targets) + sizeof(*maps->names)) * TIER0_PORTS +
 			sizeof(*tier0->entries) * maps->n_slots;
 	mutex_lock(&tier0->lock);
 	stats->n_flows = tier0->n_flows;
@@ -139,7 +200,7 @@ void tier0_wait(struct tier0 *tier0)
 		return;
 	n = atomic_fetch_add(&tier0->n_begun, 1) + 1;
 	/* It was tried once, and does not fail then. */
-	if (!wait_for_programs())
+	if (!tier0_wait_for_programs())
 		atomic_store(&tier0->n_done, n);
 }
 
@@ -163,7 +224,7 @@ static uint32_t find_rank(const struct tier0_control *control, uint32_t no)
 
 /* Takes a mask out of the order. Programs may read the old order and the new number, or the other
  * way about: then they try one mask twice, or miss one, which only makes a miss. */
-static void retire_mask(struct tier0 *tier0, uint32_t no)
+void tier0_retire_mask(struct tier0 *tier0, uint32_t no)
 {
 	struct tier0_control *control = tier0->maps.control;
 	uint32_t rank = find_rank(control, no);
@@ -199,8 +260,7 @@ static uint32_t find_mask(struct tier0 *tier0, const struct flow_key *mask)
 		if (mask->w[i])
 			new->n_words = FLOW_KEY_WORDS;
 	tier0->masks[free].hits = 0;
-	__atomic_store_n(&control->order,
-			 control->order | (uint64_t)free << (4 * control->n_masks),
+	__atomic_store_n(&control->order, control->order | (uint64_t)free << (4 * control->n_masks),
 			 __ATOMIC_RELEASE);
 	__atomic_store_n(&control->n_masks, control->n_masks + 1, __ATOMIC_RELEASE);
 	return free;
@@ -228,8 +288,7 @@ static bool rank_masks(struct tier0 *tier0)
 		struct tier0_mask_info *info = &tier0->masks[numbers[i]];
 
 		order |= (uint64_t)numbers[i] << (4 * i);
-		__atomic_store_n(&info->hits,
-				 __atomic_load_n(&info->hits, __ATOMIC_RELAXED) / 2,
+		__atomic_store_n(&info->hits, __atomic_load_n(&info->hits, __ATOMIC_RELAXED) / 2,
 				 __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&control->order, order, __ATOMIC_RELAXED);
@@ -325,11 +384,12 @@ static enum tier0_reason insert(struct tier0 *tier0, const struct flow_key *key,
 	no = why ? 0 : alloc_slot(tier0);
 	if (!no) {
 		if (!tier0->masks[mask_no].n_flows)
-			retire_mask(tier0, mask_no);
+			tier0_retire_mask(tier0, mask_no);
 		return why ? why : TIER0_ROOM;
 	}
 	entry = &tier0->entries[no];
 	memset(entry, 0, sizeof(*entry));
+	memset(&tier0->maps.seen[no], 0, sizeof(tier0->maps.seen[no]));
 	entry->state = TIER0_IN_USE;
 	entry->mask_no = (uint8_t)mask_no;
 	entry->bucket = (uint32_t)(hash & control->bucket_mask);
@@ -361,18 +421,25 @@ enum tier0_reason tier0_insert(struct tier0 *tier0, const struct flow_key *key,
 	return why;
 }
 
-void tier0_remove(struct tier0 *tier0, uint32_t slot_no)
+/* No program finds the slot any more. */
+static void take_out(struct tier0 *tier0, uint32_t slot_no, const struct tier0_entry *entry)
 {
-	struct tier0_entry *entry = &tier0->entries[slot_no];
-
 	__atomic_store_n(&tier0->maps.slots[slot_no].generation, 0, __ATOMIC_RELAXED);
 	mutex_lock(&tier0->lock);
 	__atomic_store_n(&tier0->maps.buckets[entry->bucket].places[entry->way], 0,
 			 __ATOMIC_RELAXED);
 	if (!--tier0->masks[entry->mask_no].n_flows)
-		retire_mask(tier0, entry->mask_no);
+		tier0_retire_mask(tier0, entry->mask_no);
 	tier0->n_flows--;
 	mutex_unlock(&tier0->lock);
+}
+
+void tier0_remove(struct tier0 *tier0, uint32_t slot_no)
+{
+	struct tier0_entry *entry = &tier0->entries[slot_no];
+
+	if (!atomic_load(&tier0->is_kept))
+		take_out(tier0, slot_no, entry);
 	entry->state = TIER0_LEAVING;
 	entry->label = tier0_get_label(tier0);
 	atomic_fetch_add(&tier0->n_waiting, 1);
@@ -404,6 +471,16 @@ static void set_target(struct tier0 *tier0, uint32_t no, const struct tier0_targ
 	__atomic_store_n(&to->flags, target->flags, __ATOMIC_RELEASE);
 }
 
+/* Notes what the port is called, if it has a part in tier 0. */
+static void set_name(struct tier0 *tier0, const struct port *port)
+{
+	struct tier0_name *name = &tier0->maps.names[port->no];
+
+	static_assert(sizeof(name->text) == sizeof(port->name), "any name fits");
+	if (port->tier0.program || port->tier0.target.flags)
+		memcpy(name->text, port->name, sizeof(name->text));
+}
+
 /* Gives XDP programs the port's device, if they may send there. */
 static void open_target(struct tier0 *tier0, struct port *port)
 {
@@ -426,25 +503,32 @@ void tier0_add_port(struct tier0 *tier0, struct port *port)
 {
 	if (!atomic_load(&tier0->is_ready))
 		return;
+	set_name(tier0, port);
 	open_target(tier0, port);
 	if (port->tier0.program)
 		__atomic_store_n(&port->tier0.program->in_port, port->no, __ATOMIC_RELEASE);
 }
 
-void tier0_remove_port(struct tier0 *tier0, struct port *port)
+void tier0_forget_port(struct tier0 *tier0, uint32_t no)
 {
 	static const struct tier0_target nothing;
 
-	if (!atomic_load(&tier0->is_ready) ||
+	set_target(tier0, no, &nothing);
+	tier0_wait(tier0);
+	/* Fails where there is none. */
+	(void)!tier0_maps_set_device(&tier0->maps, no, 0);
+	tier0->is_target[no] = false;
+	memset(&tier0->maps.names[no], 0, sizeof(tier0->maps.names[no]));
+}
+
+void tier0_remove_port(struct tier0 *tier0, struct port *port)
+{
+	if (!atomic_load(&tier0->is_ready) || atomic_load(&tier0->is_kept) ||
 	    (!port->tier0.program && !tier0_get_target_flags(tier0, port->no)))
 		return;
 	if (port->tier0.program)
 		__atomic_store_n(&port->tier0.program->in_port, 0, __ATOMIC_RELAXED);
-	set_target(tier0, port->no, &nothing);
-	tier0_wait(tier0);
-	if (tier0->is_target[port->no])
-		(void)!tier0_maps_set_device(&tier0->maps, port->no, 0);
-	tier0->is_target[port->no] = false;
+	tier0_forget_port(tier0, port->no);
 }
 
 bool tier0_update_port(struct tier0 *tier0, struct port *port)

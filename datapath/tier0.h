@@ -23,6 +23,12 @@
  * Life cycle: made with the datapath, before its workers. The tables, some 40 MB, are made when the
  * first driver asks for them (tier0_reserve), and go with the datapath.
  *
+ * Unless they are pinned (tier0_config.bpffs): then programs and tables outlive a process that is
+ * killed, or that has said so (tier0_keep), and hot flows go on. The next one takes them over as
+ * they are. Its ports get the numbers that they had; its programs hold slots to the generation
+ * that was left, whatever it changes, until it has the rules (tier0_adopt): then each flow is
+ * translated anew, and goes on if the answer is the same. What nobody knows any more is removed.
+ *
  * Thread-safety: as each function says.
  */
 #ifndef VSWITCH_DATAPATH_TIER0_H
@@ -39,6 +45,7 @@
 #define TIER0_FLOWS_DEFAULT 131072u
 
 struct datapath;
+struct pin_dir;
 struct port;
 struct tier0;
 struct tier0_maps;
@@ -56,6 +63,14 @@ struct port_tier0 {
 	struct error why_no_target; /* means nothing if target.flags is set */
 };
 
+struct tier0_config {
+	bool wanted;
+	uint32_t max_flows; /* a power of two; 0: a default */
+	/* A BPF file system, and the folder in it, to pin everything in; NULL: nothing is pinned */
+	const char *bpffs;
+	const char *pin_name;
+};
+
 struct tier0_stats {
 	bool is_on; /* there are tables */
 	uint32_t max_flows;
@@ -66,15 +81,39 @@ struct tier0_stats {
 	uint64_t n_refused; /* for want of room, ever */
 	uint64_t insert_ns; /* time that all of these took */
 	uint64_t memory; /* bytes of the tables */
+	const char *pinned; /* the folder; NULL: nothing is pinned */
+	const char *why_not_pinned; /* "": nobody has asked for it */
 };
 
 /* ---- control thread ------------------------------------------------------------------------- */
 
-/* Makes the control map, if `wanted` and possible; else there is no tier 0, and the generation is
- * kept in ordinary memory. Returns 0 or -ENOMEM. */
-int tier0_create(bool wanted, uint32_t max_flows, struct tier0 **tier0p) WARN_UNUSED;
-/* No program may be attached any more, no worker may run. NULL is allowed. */
+/* Makes the control map, if it is wanted and possible; else there is no tier 0, and the generation
+ * is kept in ordinary memory. Or takes over what is pinned. Returns 0 or -ENOMEM. */
+int tier0_create(const struct tier0_config *config, struct tier0 **tier0p) WARN_UNUSED;
+/* No program may be attached any more but those that are kept, no worker may run. NULL is allowed.
+ */
 void tier0_destroy(struct tier0 *tier0);
+
+/* Takes away what another process has left pinned there. Returns 0, or a negative errno with `err`
+ * set when the folder cannot be looked into. */
+int tier0_discard(const char *bpffs, const char *pin_name, struct error *err) WARN_UNUSED;
+
+/* From here on programs, tables and answers stay as they are, also when ports close and tier0 is
+ * destroyed. Without pins: nothing. */
+void tier0_keep(struct tier0 *tier0);
+
+/* For drivers: where to pin, NULL: nowhere. */
+struct pin_dir *tier0_get_pins(const struct tier0 *tier0);
+
+/* The number that the port of that name had when its flows were made; 0: none. Until
+ * tier0_adopt(). */
+uint32_t tier0_get_former_no(const struct tier0 *tier0, const char *name);
+/* Had some port that number? */
+bool tier0_is_former_no(const struct tier0 *tier0, uint32_t no);
+
+/* Ports are open, rules are known: checks what was taken over, in the workers, and removes what is
+ * stale. Does nothing when nothing was. */
+void tier0_adopt(struct datapath *dp);
 
 /* The datapath's generation. */
 atomic_uint_fast64_t *tier0_get_generation(struct tier0 *tier0);

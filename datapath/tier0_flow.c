@@ -22,17 +22,17 @@ struct delta {
 	uint64_t n_bytes;
 };
 
-static struct delta take_delta(const struct tier0_slot *slot, struct tier0_entry *entry)
+static struct delta take_delta(const struct tier0_slot *slot, struct tier0_seen *seen)
 {
 	uint64_t n_packets = __atomic_load_n(&slot->n_packets, __ATOMIC_RELAXED);
 	uint64_t n_bytes = __atomic_load_n(&slot->n_bytes, __ATOMIC_RELAXED);
 	struct delta delta = {
-		.n_packets = n_packets - entry->seen_packets,
-		.n_bytes = n_bytes - entry->seen_bytes,
+		.n_packets = n_packets - seen->n_packets,
+		.n_bytes = n_bytes - seen->n_bytes,
 	};
 
-	entry->seen_packets = n_packets;
-	entry->seen_bytes = n_bytes;
+	seen->n_packets = n_packets;
+	seen->n_bytes = n_bytes;
 	return delta;
 }
 
@@ -89,7 +89,7 @@ static struct delta fold(struct worker *worker, uint32_t slot_no)
 	struct tier0 *tier0 = worker->dp->tier0;
 	struct tier0_slot *slot = &tier0->maps.slots[slot_no];
 	struct tier0_entry *entry = &tier0->entries[slot_no];
-	struct delta delta = take_delta(slot, entry);
+	struct delta delta = take_delta(slot, &tier0->maps.seen[slot_no]);
 
 	if (!delta.n_packets && !delta.n_bytes)
 		return delta;
@@ -134,12 +134,10 @@ static bool has_targets(const struct tier0 *tier0, const struct tier0_slot *slot
 	return true;
 }
 
-static enum tier0_reason try_insert(struct worker *worker, const struct port *in, struct flow *flow)
+enum tier0_reason tier0_flow_compile(const struct tier0 *tier0, const struct port *in,
+				     const struct flow *flow, struct tier0_slot *slot)
 {
-	struct tier0 *tier0 = worker->dp->tier0;
 	const struct flow_key *mask = &flow->subtable->mask;
-	struct tier0_slot slot = {.generation = 0};
-	uint64_t start_ns = clock_now();
 	enum tier0_reason why;
 
 	/* Its in_port is 0 while the port is being removed. */
@@ -147,11 +145,22 @@ static enum tier0_reason try_insert(struct worker *worker, const struct port *in
 	    __atomic_load_n(&in->tier0.program->in_port, __ATOMIC_RELAXED) != in->no)
 		return TIER0_INGRESS;
 	why = tier0_compile(&flow->key, mask, flow->actions, flow->n_actions, in->tier0.several,
-			    &slot);
+			    slot);
 	if (why)
 		return why;
-	if (!has_targets(tier0, &slot, in->tier0.sends_by))
-		return TIER0_EGRESS;
+	return has_targets(tier0, slot, in->tier0.sends_by) ? TIER0_NONE : TIER0_EGRESS;
+}
+
+static enum tier0_reason try_insert(struct worker *worker, const struct port *in, struct flow *flow)
+{
+	struct tier0 *tier0 = worker->dp->tier0;
+	const struct flow_key *mask = &flow->subtable->mask;
+	struct tier0_slot slot = {.generation = 0};
+	uint64_t start_ns = clock_now();
+	enum tier0_reason why = tier0_flow_compile(tier0, in, flow, &slot);
+
+	if (why)
+		return why;
 	why = tier0_insert(tier0, &flow->key, mask, &slot, flow->generation, &flow->tier0_slot);
 	atomic_fetch_add(&tier0->insert_ns, clock_now() - start_ns);
 	if (!why)
@@ -186,7 +195,9 @@ void tier0_flow_consider(struct worker *worker, const struct port *in, struct fl
 	since_ns = flow->tier0_since_ns;
 	flow->tier0_since_ns = worker->now_ns;
 	if (flow->tier0_slot || is_final(flow->tier0_reason) ||
-	    worker->n_tier0_round == TIER0_ROUND_MAX || !atomic_load(&worker->dp->tier0->is_ready))
+	    worker->n_tier0_round == TIER0_ROUND_MAX ||
+	    !atomic_load(&worker->dp->tier0->is_ready) ||
+	    atomic_load(&worker->dp->tier0->is_taken_over))
 		return;
 	limit_ns = atomic_load(&worker->dp->tier0->is_crowded) ? TIER0_HOT_NS : TIER0_WARM_NS;
 	if (!since_ns || worker->now_ns - since_ns > limit_ns) {
@@ -212,7 +223,8 @@ void tier0_flow_stamp(struct worker *worker, const struct flow *flow)
 {
 	struct tier0 *tier0 = worker->dp->tier0;
 
-	if (tier0->entries[flow->tier0_slot].state == TIER0_IN_USE)
+	if (tier0->entries[flow->tier0_slot].state == TIER0_IN_USE &&
+	    !atomic_load_explicit(&tier0->is_kept, memory_order_relaxed))
 		__atomic_store_n(&tier0->maps.slots[flow->tier0_slot].generation, flow->generation,
 				 __ATOMIC_RELEASE);
 }

@@ -44,6 +44,11 @@ extern const struct flow_offload tier0_flow_offload;
 void tier0_flow_consider(struct worker *worker, const struct port *in, struct flow *flow,
 			 const struct packet *packet);
 
+/* What the flow, which comes in by `in`, would be in tier 0. Returns TIER0_NONE, or why it cannot
+ * be there; then the slot means nothing. */
+enum tier0_reason tier0_flow_compile(const struct tier0 *tier0, const struct port *in,
+				     const struct flow *flow, struct tier0_slot *slot) WARN_UNUSED;
+
 /* The flow's verdict is good for flow->generation: so is the slot. */
 void tier0_flow_stamp(struct worker *worker, const struct flow *flow);
 

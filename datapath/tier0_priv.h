@@ -3,8 +3,8 @@
 #define DATAPATH_TIER0_PRIV_H
 
 /*
- * What the two halves of tier 0 share: tables and ports (tier0.c), and the workers' flows
- * (tier0_flow.c).
+ * What the parts of tier 0 share: tables and ports (tier0.c), the workers' flows (tier0_flow.c),
+ * and what another process has left (tier0_adopt.c).
  *
  * A slot is free; or in use: in its bucket, found by programs; or leaving: taken out of the bucket,
  * but maybe still in the hands of a program, until the grace period of its label has passed.
@@ -21,12 +21,10 @@ enum tier0_state { TIER0_FREE, TIER0_IN_USE, TIER0_LEAVING };
 
 /* User space's side of a slot. */
 struct tier0_entry {
-	uint64_t seen_packets; /* of the slot's counters, passed on to the flow already */
-	uint64_t seen_bytes;
 	uint64_t label; /* leaving: grace period after which no program has it */
 	void *cookie; /* of a flow that is gone, owned: credited and released in the end; NULL:
 		       * the flow is still there */
-	bool is_orphan; /* the flow is gone */
+	bool is_unclaimed; /* it was taken over, and no flow has it yet */
 	uint8_t state; /* enum tier0_state */
 	uint8_t n_idle; /* sweeps since it last carried packets */
 	uint8_t mask_no;
@@ -47,6 +45,11 @@ struct tier0 {
 	struct tier0_maps maps;
 	bool wanted;
 	uint32_t max_flows;
+	struct pin_dir *pins; /* NULL: nothing is pinned */
+	struct error why_no_pins; /* "": nobody has asked for it */
+	/* Tables and programs were; tier0_adopt() is to come, no flow goes in before. */
+	atomic_bool is_taken_over;
+	atomic_bool is_kept; /* they stay as they are; set once, before ports close */
 	struct error why; /* why there are no tables */
 	atomic_bool is_ready; /* the tables are there; set once */
 	atomic_uint_fast64_t no_generation; /* used when there is no control map */
@@ -87,6 +90,20 @@ enum tier0_reason tier0_insert(struct tier0 *tier0, const struct flow_key *key,
 void tier0_remove(struct tier0 *tier0, uint32_t slot_no);
 /* Makes a slot free that has left. Its worker. */
 void tier0_free(struct tier0 *tier0, uint32_t slot_no);
+
+/* ---- control thread */
+
+/* Finds pinned tables, and what is in them. Returns 0, or a negative errno: there are none that
+ * can be used. */
+int tier0_take_over(struct tier0 *tier0) WARN_UNUSED;
+/* Takes away all that is pinned. */
+void tier0_discard_pins(struct pin_dir *pins);
+/* Waits for programs that run. Returns 0, or a negative errno: the kernel cannot tell. */
+int tier0_wait_for_programs(void) WARN_UNUSED;
+/* Takes a mask out of the order. Under lock. */
+void tier0_retire_mask(struct tier0 *tier0, uint32_t no) REQUIRES(tier0->lock);
+/* Ends what programs know of port `no`: no target, no device, no name. */
+void tier0_forget_port(struct tier0 *tier0, uint32_t no);
 
 /* May XDP programs send to the port? Any thread. */
 static inline uint32_t tier0_get_target_flags(const struct tier0 *tier0, uint32_t port_no)

@@ -141,6 +141,17 @@ void worker_destroy(struct worker *worker);
 /* Queues a job and wakes the worker. */
 void worker_post(struct worker *worker, struct worker_job *job);
 
+/* Runs `run` in each worker, or in `only`, and waits. */
+void worker_run_everywhere(struct datapath *dp, struct worker *only,
+			   bool (*run)(struct worker *worker, struct worker_job *job),
+			   void *context);
+
+/* For `run` of a job, in the worker: calls `each` for flows in its cache, WORKER_SLICE_FLOWS a
+ * round. Returns true after the last one. */
+bool worker_slice_flows(struct worker *worker, struct worker_job *job,
+			void (*each)(struct worker *worker, struct worker_job *job,
+				     struct flow *flow));
+
 /* Makes the worker poll `rxq`, or no longer. On return of the latter no worker uses it. */
 int worker_add_rxq(struct worker *worker, struct port_rxq *rxq) WARN_UNUSED;
 void worker_remove_rxq(struct worker *worker, struct port_rxq *rxq);

@@ -11,6 +11,7 @@
 #include "vswitchd/server.h"
 #include "vswitchd/vswitch.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #define STATEDIR_DEFAULT "/var/lib/vswitch"
+#define BPFFS_DEFAULT "/sys/fs/bpf"
 #define EXIT_USAGE 2
 
 enum {
@@ -34,6 +36,9 @@ enum {
 	OPTION_CORES,
 	OPTION_FRAMES,
 	OPTION_KERNEL_TIER,
+	OPTION_BPFFS,
+	OPTION_KEEP_FORWARDING,
+	OPTION_TAKE_DOWN,
 	OPTION_PIDFILE,
 	OPTION_LOG_LEVEL,
 	OPTION_LIBVIRT,
@@ -47,6 +52,9 @@ static const struct option long_options[] = {
 	{"cores", required_argument, NULL, OPTION_CORES},
 	{"frames", required_argument, NULL, OPTION_FRAMES},
 	{"kernel-tier", required_argument, NULL, OPTION_KERNEL_TIER},
+	{"bpffs", required_argument, NULL, OPTION_BPFFS},
+	{"keep-forwarding", no_argument, NULL, OPTION_KEEP_FORWARDING},
+	{"take-down", no_argument, NULL, OPTION_TAKE_DOWN},
 	{"pidfile", required_argument, NULL, OPTION_PIDFILE},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"libvirt", required_argument, NULL, OPTION_LIBVIRT},
@@ -70,6 +78,12 @@ static const char help[] =
 	"ones]\n"
 	"  --frames N         packet buffers of 2 KiB [a default that depends on the workers]\n"
 	"  --kernel-tier ON   on or off: let the kernel carry hot flows out by itself [on]\n"
+	"  --bpffs DIR        BPF file system where hot flows outlive the daemon, or none "
+	"[" BPFFS_DEFAULT "]\n"
+	"  --keep-forwarding  leave hot flows in the kernel when stopped, too, not only when "
+	"killed\n"
+	"  --take-down        take away what a daemon that was killed has left in the kernel, and "
+	"exit\n"
 	"  -f, --foreground   stay in the foreground and log to standard error\n"
 	"  --pidfile FILE     where to write the process number [RUNDIR/" DAEMON_PIDFILE_NAME "]\n"
 	"  --log-level LEVEL  error, warning, info or debug [info]\n"
@@ -87,7 +101,11 @@ struct settings {
 	bool pins; /* false: --cores none */
 	uint32_t n_frames;
 	const char *libvirt; /* URI; NULL: --no-libvirt */
+	const char *bpffs; /* NULL: none */
+	char *pin_name; /* of our folder in it; owned */
 	bool kernel_tier;
+	bool keep_forwarding;
+	bool take_down;
 	bool foreground;
 };
 
@@ -198,6 +216,15 @@ static int parse_option(struct settings *settings, int option, const char *value
 		if (!settings->kernel_tier && strcmp(value, "off"))
 			return error_set(e, EINVAL, "--kernel-tier %s: must be on or off", value);
 		break;
+	case OPTION_BPFFS:
+		settings->bpffs = strcmp(value, "none") != 0 ? value : NULL;
+		break;
+	case OPTION_KEEP_FORWARDING:
+		settings->keep_forwarding = true;
+		break;
+	case OPTION_TAKE_DOWN:
+		settings->take_down = true;
+		break;
 	case OPTION_LOG_LEVEL:
 		if (log_level_parse(value, &level))
 			return error_set(e, EINVAL,
@@ -243,6 +270,28 @@ static void choose_cores(struct settings *settings)
 	}
 }
 
+/* A name for the folder of pins that belongs to this rundir: its path, with '-' for '/' and %XX for
+ * what is no letter, digit or '_'; the file system takes no dots. NULL: no memory. */
+static char *make_pin_name(const char *rundir)
+{
+	char *name = malloc(3 * strlen(rundir) + 1), *to = name;
+
+	if (!name)
+		return NULL;
+	while (*rundir == '/')
+		rundir++;
+	for (; *rundir; rundir++) {
+		if (isalnum((unsigned char)*rundir) || *rundir == '_')
+			*to++ = *rundir;
+		else if (*rundir == '/')
+			*to++ = '-';
+		else
+			to += sprintf(to, "%%%02x", (unsigned char)*rundir);
+	}
+	*to = '\0';
+	return name;
+}
+
 /* Fills in what the command line left open. */
 static int complete_settings(struct settings *settings, struct error *e)
 {
@@ -251,6 +300,9 @@ static int complete_settings(struct settings *settings, struct error *e)
 	if (!settings->statedir)
 		settings->statedir = strdup(STATEDIR_DEFAULT);
 	if (!settings->rundir || !settings->statedir)
+		return error_set(e, ENOMEM, "out of memory");
+	settings->pin_name = make_pin_name(settings->rundir);
+	if (!settings->pin_name)
 		return error_set(e, ENOMEM, "out of memory");
 	if (!settings->pidfile &&
 	    asprintf(&settings->pidfile, "%s/%s", settings->rundir, DAEMON_PIDFILE_NAME) < 0)
@@ -443,8 +495,8 @@ static void start_libvirt(struct running *running, const struct settings *settin
 {
 	struct error e = ERROR_INIT;
 
-	if (settings->libvirt && libvirt_create(running->base, running->vs, settings->libvirt,
-						&running->libvirt, &e))
+	if (settings->libvirt &&
+	    libvirt_create(running->base, running->vs, settings->libvirt, &running->libvirt, &e))
 		log_info("libvirt: %s; VMs are not followed", e.text);
 	running->vs->libvirt = running->libvirt;
 }
@@ -455,7 +507,9 @@ static int start(struct running *running, const struct settings *settings, struc
 		.datapath = {.n_workers = settings->n_workers,
 			     .cores = settings->cores,
 			     .n_frames = settings->n_frames,
-			     .kernel_tier = settings->kernel_tier},
+			     .tier0 = {.wanted = settings->kernel_tier,
+				       .bpffs = settings->bpffs,
+				       .pin_name = settings->pin_name}},
 		.rundir = settings->rundir,
 		.statedir = settings->statedir,
 	};
@@ -511,9 +565,25 @@ static int run(struct daemon *daemon, const struct settings *settings)
 	daemon_report_ready(daemon);
 	event_base_dispatch(running.base);
 	daemon_report_stopping();
+	if (settings->keep_forwarding)
+		datapath_keep_tier0(running.vs->dp);
 	stop(&running);
 	log_info("stopped");
 	return EXIT_SUCCESS;
+}
+
+/* --take-down */
+static int take_down(struct daemon *daemon, const struct settings *settings)
+{
+	struct error e = ERROR_INIT;
+	int err = daemon_lock(daemon, settings->rundir, &e);
+
+	if (!err && settings->bpffs)
+		err = tier0_discard(settings->bpffs, settings->pin_name, &e);
+	if (!err || err == -ENOENT)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "vswitchd: %s\n", e.text);
+	return EXIT_FAILURE;
 }
 
 /* Ports and clients need descriptors: as many as we may have. */
@@ -538,7 +608,11 @@ static void ignore_signals(void)
 int main(int argc, char **argv)
 {
 	struct settings settings = {
-		.pins = true, .kernel_tier = true, .libvirt = LIBVIRT_URI_DEFAULT};
+		.pins = true,
+		.kernel_tier = true,
+		.bpffs = BPFFS_DEFAULT,
+		.libvirt = LIBVIRT_URI_DEFAULT,
+	};
 	struct daemon daemon = DAEMON_INIT;
 	struct error e = ERROR_INIT;
 	int status;
@@ -549,7 +623,9 @@ int main(int argc, char **argv)
 		raise_limits();
 		umask(077);
 		status = EXIT_FAILURE;
-		if (!settings.foreground && daemon_fork(&daemon, &e)) {
+		if (settings.take_down) {
+			status = take_down(&daemon, &settings);
+		} else if (!settings.foreground && daemon_fork(&daemon, &e)) {
 			daemon_report_failure(&daemon, e.text);
 		} else {
 			log_open(settings.foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG, "vswitchd");
@@ -560,5 +636,6 @@ int main(int argc, char **argv)
 	free(settings.rundir);
 	free(settings.statedir);
 	free(settings.pidfile);
+	free(settings.pin_name);
 	return status;
 }

@@ -399,6 +399,12 @@ static json_t *describe_tier0(struct datapath *dp)
 	methods_set(object, "refused", counter(stats.n_refused));
 	methods_set(object, "insert_ns", counter(stats.insert_ns));
 	methods_set(object, "bytes", counter(stats.memory));
+	if (stats.pinned)
+		methods_set(object, "pinned", json_string(stats.pinned));
+	else
+		methods_set(object, "why_not_pinned",
+			    json_string(stats.why_not_pinned[0] ? stats.why_not_pinned
+								: "--bpffs none"));
 	return object;
 }
 

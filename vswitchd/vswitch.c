@@ -78,6 +78,7 @@ int vswitch_start(struct vswitch *vs, struct error *e)
 		return err;
 	vs->n_changing++;
 	vswitch_restore(vs, &wanted);
+	datapath_adopt_tier0(vs->dp);
 	vs->n_changing--;
 	log_info("%zu bridges and %zu ports from %s", vs->config.n_bridges, vs->n_ports,
 		 store_get_path(vs->store));

@@ -23,6 +23,7 @@
 #include <xdp/libxdp.h>
 
 #include "bpf/flow_parse.h"
+#include "bpf/pinned_xdp.h"
 #include "bpf/tier0.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "datapath/netdev.h"

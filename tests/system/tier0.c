@@ -140,8 +140,7 @@ static void create(bool kernel_tier, uint32_t tier0_flows)
 	struct datapath_config config = {
 		.n_workers = 2,
 		.pipeline = &pipeline,
-		.kernel_tier = kernel_tier,
-		.tier0_flows = tier0_flows,
+		.tier0 = {.wanted = kernel_tier, .max_flows = tier0_flows},
 	};
 	struct error err = ERROR_INIT;
 

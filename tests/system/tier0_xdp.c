@@ -16,6 +16,7 @@
 #include <linux/bpf.h>
 
 #include "bpf/flow_parse.h"
+#include "bpf/pinned_xdp.h"
 #include "bpf/tier0_maps.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "datapath/tier0_compile.h"

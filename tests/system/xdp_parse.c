@@ -14,6 +14,7 @@
 #include <linux/bpf.h>
 
 #include "bpf/flow_parse.h"
+#include "bpf/pinned_xdp.h"
 #include "bpf/tier0.h"
 #include "bpf/vswitch_xdp.skel.h"
 #include "tests/system/bed.h"
