@@ -31,6 +31,10 @@ system_tests += tests/system/test_tier0.sh tests/system/test_tier0_veth.sh
 check_PROGRAMS += tests/system/tier0
 tests_system_tier0_SOURCES = tests/system/tier0.c $(bed)
 
+system_tests += tests/system/test_tier0_pins.sh
+check_PROGRAMS += tests/system/tier0_pins
+tests_system_tier0_pins_SOURCES = tests/system/tier0_pins.c $(bed)
+
 system_tests += tests/system/test_tier0_xdp.sh
 check_PROGRAMS += tests/system/tier0_xdp
 tests_system_tier0_xdp_SOURCES = tests/system/tier0_xdp.c $(tier0_cases)
@@ -44,6 +48,7 @@ check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
 system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
 system_tests += tests/system/kernel_tier.sh tests/system/kernel_tier_veth.sh
+system_tests += tests/system/survive.sh tests/system/survive_veth.sh tests/system/survive_clsact.sh
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
 	$(tests_system_tier0_xdp_OBJECTS) $(tests_system_tier0_tc_OBJECTS): | $(bpf_skeletons)

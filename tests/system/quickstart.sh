@@ -17,6 +17,7 @@ everything()
 	echo "files:" && find /run -mindepth 1
 	echo "processes:" && ps -eo stat=,comm= | grep -v '^Z' | grep -w vswitchd
 	echo "tc:" && tc qdisc show
+	echo "pins:" && find /sys/fs/bpf -mindepth 1
 	return 0
 }
 
