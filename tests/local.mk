@@ -46,7 +46,12 @@ sanitized_tests = $(unit_tests) $(fuzz_tests) $(daemon_tests)
 
 sub_build = $(srcdir)/tests/sub-build '$(abs_top_srcdir)'
 
-PHONY_TARGETS += check-asan check-tsan check-clang check-system check-vm
+# what of the system tests runs under the thread sanitizer: hot flows, workers and control thread at
+# once
+threaded_system_tests = tests/system/test_tier0.sh tests/system/test_tier0_veth.sh \
+	tests/system/survive.sh tests/system/survive_veth.sh
+
+PHONY_TARGETS += check-asan check-tsan check-clang check-system check-tsan-system check-vm
 check-asan:
 	@$(sub_build) asan --enable-sanitizer=address,undefined
 	$(MAKE) -C asan $(AM_MAKEFLAGS) check TESTS='$(sanitized_tests)'
@@ -74,6 +79,10 @@ run_as_root = \
 
 check-system: all
 	+@$(call run_as_root,$(system_tests),tests/system)
+
+check-tsan-system:
+	@$(sub_build) tsan --enable-sanitizer=thread
+	$(MAKE) -C tsan $(AM_MAKEFLAGS) check-system system_tests='$(threaded_system_tests)'
 
 check-vm: all $(vm_programs)
 	+@$(call run_as_root,$(vm_tests),tests/vm)
