@@ -49,6 +49,7 @@ tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
 system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
 system_tests += tests/system/kernel_tier.sh tests/system/kernel_tier_veth.sh
 system_tests += tests/system/survive.sh tests/system/survive_veth.sh tests/system/survive_clsact.sh
+system_tests += tests/system/kernel_tier_jumbo.sh tests/system/kernel_tier_jumbo_veth.sh
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
 	$(tests_system_tier0_xdp_OBJECTS) $(tests_system_tier0_tc_OBJECTS): | $(bpf_skeletons)
