@@ -270,8 +270,8 @@ static void choose_cores(struct settings *settings)
 	}
 }
 
-/* A name for the folder of pins that belongs to this rundir: its path, with '-' for '/' and %XX for
- * what is no letter, digit or '_'; the file system takes no dots. NULL: no memory. */
+/* A name for the folder of pins that belongs to this rundir: its path, with ':' for '/' and %XX for
+ * other signs; the file system takes no dots. NULL: no memory. */
 static char *make_pin_name(const char *rundir)
 {
 	char *name = malloc(3 * strlen(rundir) + 1), *to = name;
@@ -281,10 +281,10 @@ static char *make_pin_name(const char *rundir)
 	while (*rundir == '/')
 		rundir++;
 	for (; *rundir; rundir++) {
-		if (isalnum((unsigned char)*rundir) || *rundir == '_')
+		if (isalnum((unsigned char)*rundir) || strchr("_-", *rundir))
 			*to++ = *rundir;
 		else if (*rundir == '/')
-			*to++ = '-';
+			*to++ = ':';
 		else
 			to += sprintf(to, "%%%02x", (unsigned char)*rundir);
 	}
