@@ -39,10 +39,18 @@ static int check_bpffs(const char *bpffs, struct error *err)
 	return 0;
 }
 
+/* A folder that somebody else can change is none of ours: what is in it is believed. */
 static int make_folder(const char *path, struct error *err)
 {
+	struct stat st;
+
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return error_set(err, errno, "cannot make %s: %m", path);
+	if (lstat(path, &st))
+		return error_set(err, errno, "%s: %m", path);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
+		return error_set(err, EACCES, "%s is not a folder that is ours alone: remove it",
+				 path);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bpf/pin_dir.h"
@@ -283,6 +284,22 @@ static void is_said_when_there_is_no_bpffs(void **state)
 	tier0_destroy(tier0);
 }
 
+static void folders_of_others_are_not_used(void **state)
+{
+	struct tier0_stats stats;
+	struct tier0 *tier0;
+
+	(void)state;
+	assert_int_equal(mkdir(BPFFS "/vswitch", 0700), 0);
+	assert_int_equal(chown(BPFFS "/vswitch", 65534, 65534), 0);
+	assert_int_equal(tier0_create(&config, &tier0), 0);
+	tier0_get_stats(tier0, &stats);
+	assert_null(stats.pinned);
+	assert_non_null(strstr(stats.why_not_pinned, "not a folder that is ours alone"));
+	tier0_destroy(tier0);
+	assert_int_equal(rmdir(BPFFS "/vswitch"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +307,7 @@ int main(void)
 		cmocka_unit_test(does_no_harm),
 		cmocka_unit_test(is_not_used_when_strange),
 		cmocka_unit_test(is_said_when_there_is_no_bpffs),
+		cmocka_unit_test(folders_of_others_are_not_used),
 	};
 
 	bed_enter();
