@@ -31,6 +31,8 @@ BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.
            "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling,
            "tier0": kernel_tier.main}
 POLICY = "/usr/sbin/policy-rc.d"
+# Debian packages of the tools that all benchmarks use.
+TOOLS = ("ethtool", "iperf3", "iproute2", "iputils-ping", "procps", "util-linux")
 NICE = -20  # contenders and generator alike: other work on the machine should not decide
 
 
@@ -55,9 +57,9 @@ def installed(package):
 
 def install_peers():
     """apt-get what is missing; a policy file in the meantime keeps services from being started."""
-    wanted = sorted({package for kind in (*contenders.FORWARDING, contenders.OvsDpdk,
-                                                 vhost_contenders.OvsDpdk, vhost_contenders.Testpmd)
-                     for package in kind.peers})
+    kinds = (*contenders.FORWARDING, contenders.OvsDpdk, vhost_contenders.OvsDpdk,
+             vhost_contenders.Testpmd)
+    wanted = sorted({*TOOLS, *(package for kind in kinds for package in kind.peers)})
     missing = [package for package in wanted if not installed(package)]
     if not missing:
         return
