@@ -56,13 +56,15 @@ class Containers:
             self.two, ["ss", "-Htln", f"sport = :{PORT}"]).strip())
         return process
 
-    def tcp(self, seconds):
-        """Gbit/s of one connection."""
+    def tcp(self, seconds, *flags):
+        """Gbit/s of one connection. flags: of iperf3's client."""
         server = self.serve(["iperf3", "-s", "-1", "-p", str(PORT)], "iperf3")
         try:
             result = json.loads(self.within(self.one, [
-                "iperf3", "-J", "-c", "198.18.0.2", "-p", str(PORT), "-t", str(seconds), "-O", "1"],
-                timeout=seconds + 30))
+                "iperf3", "-J", "-c", "198.18.0.2", "-p", str(PORT), "-t", str(seconds), "-O", "1",
+                "--connect-timeout", "2000", *flags], timeout=seconds + 10))
+            if "sum_received" not in result["end"]:
+                raise BenchError(f"iperf3: {result.get('error', 'no result')}")
             return result["end"]["sum_received"]["bits_per_second"] / 1e9
         finally:
             server.stop()
@@ -161,11 +163,11 @@ def set_up(stack, kind, tools, options):
         return contender
 
 
-def measure(contender, test, seconds):
+def measure(contender, test, *arguments):
     if contender.process:
         contender.process.freeze(False)
     try:
-        return getattr(contender, test)(seconds)
+        return getattr(contender, test)(*arguments)
     finally:
         if contender.process:
             contender.process.freeze(True)

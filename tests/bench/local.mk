@@ -6,9 +6,10 @@
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
 	tests/bench/classify.py tests/bench/containers.py tests/bench/control.py tests/bench/vhost.py \
-	tests/bench/vhost_contenders.py tests/bench/kernel_tier.py
+	tests/bench/vhost_contenders.py tests/bench/vm_container.py tests/bench/kernel_tier.py
 bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/connect \
-	tests/bench/vhost_forward tests/bench/vhost_guests tests/bench/tier0_cost
+	tests/bench/vhost_forward tests/bench/vhost_guests tests/bench/vhost_tap \
+	tests/bench/tier0_cost
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += $(bench_scripts) tests/bench/trafficgen.bpf.c
 CLEANFILES += $(bench_programs) tests/bench/trafficgen.bpf.o tests/bench/trafficgen.skel.h \
@@ -52,6 +53,7 @@ bench: all $(bench_programs)
 # vhost/ without a switch around it, see the head of each; the rings alone only by hand
 tests_bench_vhost_forward_SOURCES = tests/bench/vhost_forward.c
 tests_bench_vhost_guests_SOURCES = tests/bench/vhost_guests.c $(vhost_driver)
+tests_bench_vhost_tap_SOURCES = tests/bench/vhost_tap.c $(vhost_driver)
 EXTRA_PROGRAMS += tests/bench/vhost_rings
 CLEANFILES += tests/bench/vhost_rings
 tests_bench_vhost_rings_SOURCES = tests/bench/vhost_rings.c $(vhost_driver)

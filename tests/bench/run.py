@@ -23,12 +23,14 @@ import kernel_tier
 import lab
 import vhost
 import vhost_contenders
+import vm_container
 
 BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.rules,
            "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory,
            "containers": containers.main,
            "vhost": vhost.bouncing, "vhost_stream": vhost.streaming,
            "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling,
+           "vm_container": vm_container.main,
            "tier0": kernel_tier.main}
 POLICY = "/usr/sbin/policy-rc.d"
 # Debian packages of the tools that all benchmarks use.
@@ -44,6 +46,7 @@ class Tools:
         self.classify = os.path.join(build_dir, "tests/bench/classify")
         self.vhost_forward = os.path.join(build_dir, "tests/bench/vhost_forward")
         self.vhost_guests = os.path.join(build_dir, "tests/bench/vhost_guests")
+        self.vhost_tap = os.path.join(build_dir, "tests/bench/vhost_tap")
         self.tier0_cost = os.path.join(build_dir, "tests/bench/tier0_cost")
         self.trafficgen = os.path.join(build_dir, "tests/bench/trafficgen")
         self.vswitchd = os.path.join(build_dir, "vswitchd/vswitchd")
@@ -58,7 +61,7 @@ def installed(package):
 def install_peers():
     """apt-get what is missing; a policy file in the meantime keeps services from being started."""
     kinds = (*contenders.FORWARDING, contenders.OvsDpdk, vhost_contenders.OvsDpdk,
-             vhost_contenders.Testpmd)
+             vhost_contenders.Testpmd, vm_container.OvsDpdkAfPacket)
     wanted = sorted({*TOOLS, *(package for kind in kinds for package in kind.peers)})
     missing = [package for package in wanted if not installed(package)]
     if not missing:

@@ -21,13 +21,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/ip.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -72,19 +68,6 @@ static void fail(const char *what)
 
 /* ---- life cycle ------------------------------------------------------------------------- */
 
-static int listen_at(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >=
-			      (int)sizeof(address.sun_path))
-		fail(path);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1))
-		fail(path);
-	return fd;
-}
-
 static void lend(struct guest *g, uint64_t gpa)
 {
 	struct driver_piece piece = {gpa, BUFFER_SIZE};
@@ -97,11 +80,7 @@ static void lend(struct guest *g, uint64_t gpa)
 
 static void open_guest(struct guest *g, int listener, uint64_t features)
 {
-	int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (sock < 0)
-		fail("accept");
-	driver_init_on(&g->driver, sock);
+	driver_init_accept(&g->driver, listener);
 	driver_negotiate(&g->driver, features);
 	g->rx = driver_ring_open(&g->driver, 0, RING_SIZE);
 	g->tx = driver_ring_open(&g->driver, 1, RING_SIZE);
@@ -177,12 +156,6 @@ static void make_frame(bool is_tso)
 
 /* ---- a guest at work -------------------------------------------------------------------- */
 
-static void kick(struct driver_ring *r)
-{
-	if (driver_ring_wants_kick(r))
-		(void)!eventfd_write(r->kick_fd, 1);
-}
-
 /* Puts a frame into the ring, without a kick. */
 static void send_frame(struct guest *g)
 {
@@ -209,7 +182,7 @@ static unsigned int send_burst(struct guest *g)
 	for (n = 0; n < BURST && g->n_lent < g->n_slots; n++)
 		send_frame(g);
 	if (n)
-		kick(g->tx);
+		driver_ring_kick(g->tx);
 	return n;
 }
 
@@ -255,7 +228,7 @@ static unsigned int receive_burst(struct guest *g)
 	while (n < BURST && receive_frame(g))
 		n++;
 	if (n)
-		kick(g->rx);
+		driver_ring_kick(g->rx);
 	return n;
 }
 
@@ -303,13 +276,13 @@ static uint64_t ping(void)
 		return 0;
 	send_frame(&guests[0]);
 	start = clock_now();
-	kick(guests[0].tx);
+	driver_ring_kick(guests[0].tx);
 	do {
 		bool has_come = receive_frame(last);
 
 		now = clock_now();
 		if (has_come) {
-			kick(last->rx);
+			driver_ring_kick(last->rx);
 			return now - start;
 		}
 	} while (now - start < PING_TIMEOUT_NS);
@@ -379,7 +352,7 @@ int main(int argc, char **argv)
 	make_frame(is_tso);
 	n_guests = (unsigned int)(argc - first - 1);
 	for (unsigned int i = 0; i < n_guests; i++)
-		listeners[i] = listen_at(argv[first + 1 + (int)i]);
+		listeners[i] = driver_listen(argv[first + 1 + (int)i]);
 	for (unsigned int i = 0; i < n_guests; i++)
 		open_guest(&guests[i], listeners[i], features);
 	printf("ready\n");

@@ -81,12 +81,19 @@ static void run_elsewhere(void *aux UNUSED)
 
 /* ---- life cycle ------------------------------------------------------------------------- */
 
+static void set_path(struct sockaddr_un *address, const char *path)
+{
+	int n = snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
+
+	address->sun_family = AF_UNIX;
+	MUST(n < (int)sizeof(address->sun_path));
+}
+
 static void connect_to_path(struct vhost_driver *d)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", d->path);
+	struct sockaddr_un address;
 
-	MUST(n < (int)sizeof(address.sun_path));
+	set_path(&address, d->path);
 	d->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	MUST(d->sock >= 0);
 	MUST(connect(d->sock, (struct sockaddr *)&address, sizeof(address)) == 0);
@@ -157,11 +164,23 @@ void driver_init_at(struct vhost_driver *d, const char *path, void (*run)(void *
 	driver_connect(d);
 }
 
-void driver_init_on(struct vhost_driver *d, int sock)
+int driver_listen(const char *path)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+
+	set_path(&address, path);
+	MUST(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	MUST(listen(fd, 1) == 0);
+	return fd;
+}
+
+void driver_init_accept(struct vhost_driver *d, int listener)
 {
 	init_guest(d);
 	d->run = run_elsewhere;
-	d->sock = sock;
+	d->sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	MUST(d->sock >= 0);
 }
 
 static void close_fd(int *fd)
@@ -693,6 +712,12 @@ bool driver_ring_wants_kick(struct driver_ring *r)
 	if (r->next_avail <= old)
 		old = (uint16_t)(old - r->num);
 	return passed(event, r->next_avail, old);
+}
+
+void driver_ring_kick(struct driver_ring *r)
+{
+	if (driver_ring_wants_kick(r))
+		MUST(eventfd_write(r->kick_fd, 1) == 0);
 }
 
 void driver_ring_arm(struct driver_ring *r)

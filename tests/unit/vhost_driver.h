@@ -103,9 +103,10 @@ void driver_init(struct vhost_driver *d, unsigned int n_queue_pairs);
 /* The same for a device that is behind the socket `path`: `run` is called after each message, and
  * has to handle it. `published` and what the device asks for are not known then. */
 void driver_init_at(struct vhost_driver *d, const char *path, void (*run)(void *aux), void *aux);
-/* The same for a device in another process, which connected to us by this socket: it is ours now.
- */
-void driver_init_on(struct vhost_driver *d, int sock);
+/* The same for a device in another process, which connects to us: waits for it at a socket that
+ * driver_listen() made. */
+void driver_init_accept(struct vhost_driver *d, int listener);
+int driver_listen(const char *path);
 void driver_uninit(struct vhost_driver *d);
 
 /* Hang up, and let the device notice. */
@@ -173,6 +174,8 @@ int driver_ring_add(struct driver_ring *r, const struct driver_piece *pieces, un
 int driver_ring_get(struct driver_ring *r, uint32_t *len);
 /* Whether the device wants to be kicked for what was added since the last time. */
 bool driver_ring_wants_kick(struct driver_ring *r);
+/* Kicks it if so. */
+void driver_ring_kick(struct driver_ring *r);
 /* Ask to be called: for the next used buffer, or never. */
 void driver_ring_arm(struct driver_ring *r);
 void driver_ring_disarm(struct driver_ring *r);

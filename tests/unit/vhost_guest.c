@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define RING_SIZE 256u
@@ -23,12 +22,6 @@
 static bool is_merged(const struct vhost_guest *g)
 {
 	return g->driver.features & VHOST_BIT(VIRTIO_NET_F_MRG_RXBUF);
-}
-
-static void kick(struct driver_ring *r)
-{
-	if (driver_ring_wants_kick(r))
-		MUST(eventfd_write(r->kick_fd, 1) == 0);
 }
 
 static void lend(struct vhost_guest *g, struct guest_pair *pair, uint64_t gpa)
@@ -124,7 +117,7 @@ int guest_send(struct vhost_guest *g, unsigned int index, const struct virtio_ne
 		return -ENOSPC;
 	pair->n_lent++;
 	pair->slot = (pair->slot + 1) % g->n_slots;
-	kick(pair->tx);
+	driver_ring_kick(pair->tx);
 	return 0;
 }
 
@@ -160,7 +153,7 @@ int guest_receive(struct vhost_guest *g, unsigned int index, struct virtio_net_h
 		MUST(id >= 0);
 		have += take(g, pair, id, len, bytes + have, (uint32_t)sizeof(bytes) - have);
 	}
-	kick(pair->rx);
+	driver_ring_kick(pair->rx);
 	if (hdr)
 		*hdr = head.hdr;
 	have -= g->header_size;

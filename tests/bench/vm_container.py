@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Between a virtual machine and a container, TCP by iperf3, beside OVS-DPDK.
+
+The container is a namespace on a veth. The guest is a stand-in for a virtual machine, the same for
+all contenders: a namespace whose network card is a TAP device, joined by vhost_tap.c to the rings
+of a vhost-user port, so that the kernel's TCP runs there with every offload that a guest's driver
+would have, and at a speed that an emulated processor does not reach.
+
+OVS-DPDK attaches the container's veth as it usually is, by AF_PACKET ("system" port), or by DPDK's
+own driver for that (net_af_packet); the former also with userspace-tso. Offloads are as the kernel
+sets them. Where TCP does not get through so, the table has a dash, and the figure after `ethtool -K
+eth0 tx off` in the container has a line of its own.
+
+Each round measures all contenders one after the other, moments apart, and ratios are taken within a
+round. Switches have their polling thread on one core, whoever makes and takes the packets may run
+on any.
+"""
+
+import contextlib
+import os
+
+import containers
+import report
+import vhost_contenders
+from lab import BenchError, run
+
+WAYS = (("guest to container", ()), ("container to guest", ("-R",)))
+TX_OFF = ", tx off"
+
+
+class VmContainer(containers.Containers):
+    """The guest is namespace one, the container namespace two. Their ports are p1 and p2."""
+
+    def add_guest(self):
+        """Make the guest, whose card listens for the switch; the socket's path."""
+        path = os.path.join(self.lab.dir, "guest")
+        card = self.lab.start(
+            ["nsenter", f"--net=/run/netns/{self.one}", self.lab.tools.vhost_tap, path, "eth0"],
+            pinned=False, name="guest")
+        card.wait_log("ready")
+        return path
+
+    def set_checksums(self, by_device):
+        """Whether the container leaves checksums and segments to its device, as it does by itself."""
+        self.within(self.two, ["ethtool", "-K", "eth0", "tx", "on" if by_device else "off"])
+
+
+class Ours(VmContainer):
+    name = vhost_contenders.Vswitchd.name
+
+    def start(self):
+        switch = vhost_contenders.Vswitchd()
+        switch.start_sockets(self.lab, [self.add_guest()])
+        self.process = switch.process
+        switch.ctl("add-port", "br0", self.add_pair(2, self.two), "type=veth")
+        for rule in containers.RULES:
+            switch.ctl("add-flow", "br0", rule)
+
+
+class OvsDpdk(VmContainer):
+    """The container's veth by AF_PACKET, Open vSwitch's own."""
+
+    name = "ovs-dpdk"
+    switch_kind = vhost_contenders.OvsDpdk
+    peers = vhost_contenders.OvsDpdk.peers
+
+    def start(self):
+        switch = self.switch_kind()
+        switch.start_ports(self.lab, [self.add_guest()])
+        self.process = switch.process
+        self.add_container(switch, self.add_pair(2, self.two))
+        for rule in containers.RULES:
+            switch.ofctl("add-flow", "br0", rule)
+
+    def add_container(self, switch, device):
+        switch.add_typed_port(device, "system")
+
+
+class OvsDpdkTso(OvsDpdk):
+    name = "ovs-dpdk-tso"
+    switch_kind = vhost_contenders.OvsDpdkTso
+
+
+class OvsDpdkAfPacket(OvsDpdk):
+    """The container's veth by DPDK's driver for AF_PACKET."""
+
+    name = "ovs-dpdk, net_af_packet"
+    peers = (*OvsDpdk.peers, "librte-net-af-packet23")
+
+    def add_container(self, switch, device):
+        switch.add_typed_port("p2", "dpdk", f"options:dpdk-devargs=net_af_packet0,iface={device}")
+
+
+KINDS = (Ours, OvsDpdk, OvsDpdkTso, OvsDpdkAfPacket)
+
+
+def run_round(tools, options, kinds, figures, problems):
+    seconds = max(1, int(options.seconds * 2))
+    with contextlib.ExitStack() as stack:
+        ready = {}
+        for kind in kinds:
+            try:
+                ready[kind.name] = containers.set_up(stack, kind, tools, options)
+            except BenchError as problem:
+                problems[kind.name] = str(problem)
+
+        def measure(kind, way, flags):
+            try:
+                return containers.measure(ready[kind.name], "tcp", seconds, *flags)
+            except BenchError as problem:
+                problems[f"{kind.name}, {way}"] = str(problem)
+                return None
+
+        for way, flags in WAYS:
+            for kind in kinds:
+                value = helped = None
+                if kind.name in ready:
+                    value = measure(kind, way, flags)
+                    if value is None:
+                        ready[kind.name].set_checksums(False)
+                        helped = measure(kind, way + TX_OFF, flags)
+                        ready[kind.name].set_checksums(True)
+                figures[kind.name][way].append(value)
+                figures[kind.name + TX_OFF][way].append(helped)
+
+
+def main(tools, options):
+    kinds = [kind for kind in KINDS if not options.only or kind.name in options.only]
+    figures = {kind.name + suffix: {way: [] for way, _ in WAYS}
+               for kind in kinds for suffix in ("", TX_OFF)}
+    problems = {}
+    for number in range(options.rounds):
+        run_round(tools, options, kinds, figures, problems)
+        options.progress(f"vm_container: round {number + 1} of {options.rounds}")
+    rows = []
+    ours = figures.get(options.ours)
+    for way, _ in WAYS:
+        for name, ways in figures.items():
+            theirs = ways[way]
+            if name.endswith(TX_OFF) and not any(theirs):
+                continue
+            row = [way, name, report.spread(theirs)]
+            if ours and name != options.ours:
+                row.append(report.spread(report.ratios(ours[way], theirs)))
+            rows.append(row + [""] * (4 - len(row)))
+    report.table(f"between guest and container, TCP, {options.rounds} rounds: min median max",
+                 ["way", "contender", "Gbit/s", f"{options.ours} / theirs"], rows)
+    report.problems(problems)
+    return {"figures": figures, "problems": problems}
