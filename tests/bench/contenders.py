@@ -112,11 +112,15 @@ class Ovs:
         wait_for("ovsdb-server's socket", lambda: self.server.check() and
                  os.path.exists(f"{self.dir}/db.sock"))
         self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *settings)
-        self.process = lab.start(
-            [self.daemon, self.socket, f"--unixctl={self.dir}/vs.ctl"],
-            pinned=False, settings=self.settings)
+        self.launch()
         wait_for("ovs-vswitchd's socket", lambda: self.process.check() and
                  os.path.exists(f"{self.dir}/vs.ctl"), timeout=60)
+
+    def launch(self):
+        """Start the daemon that switches, at first or again."""
+        self.process = self.lab.start(
+            [self.daemon, self.socket, f"--unixctl={self.dir}/vs.ctl"],
+            pinned=False, settings=self.settings)
 
     def vsctl(self, *words):
         return self.lab.inner(["ovs-vsctl", f"--db={self.socket}", "--timeout=20", *words],
@@ -217,6 +221,7 @@ class Vswitchd:
     name = "vswitchd"
     peers = ()
     arguments = ()
+    port_type = "afxdp"
 
     def start(self, lab):
         # veth takes redirected frames while its peer polls: not only while the sink is there
@@ -231,7 +236,7 @@ class Vswitchd:
             self.add_port(port)
 
     def add_port(self, port):
-        self.ctl("add-port", "br0", port, "type=afxdp")
+        self.ctl("add-port", "br0", port, f"type={self.port_type}")
 
     def start_daemon(self, lab):
         self.lab = lab
@@ -240,11 +245,15 @@ class Vswitchd:
         for tool in (lab.tools.vswitchd, lab.tools.vswitchctl):
             if not os.path.exists(tool):
                 raise BenchError(f"{tool}: not built")
-        self.process = lab.start(
-            [lab.tools.vswitchd, "--foreground", "--rundir", self.dir, "--statedir", self.dir,
-             "--workers", "1", "--cores", str(lab.core), *self.arguments], pinned=False)
+        self.launch()
         wait_for("vswitchd's answer", lambda: self.process.check() and
                  succeeds(self.command("list-br")), timeout=20)
+
+    def launch(self):
+        """Start the daemon, at first or again."""
+        self.process = self.lab.start(
+            [self.lab.tools.vswitchd, "--foreground", "--rundir", self.dir, "--statedir", self.dir,
+             "--workers", "1", "--cores", str(self.lab.core), *self.arguments], pinned=False)
 
     def command(self, *words):
         return self.lab.within(self.lab.inside,

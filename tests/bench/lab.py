@@ -70,14 +70,25 @@ def wait_for(what, test, timeout=10.0):
         time.sleep(0.02)
 
 
+def is_left_behind(name):
+    """Whether this is the name of a namespace or folder of an earlier run whose process is gone."""
+    pid = name[len(PREFIX):].split("-")[0]
+    return name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}")
+
+
 def sweep():
-    """Remove namespaces of earlier runs whose process is gone."""
-    if not os.path.isdir(NETNS_DIR):
-        return
-    for name in os.listdir(NETNS_DIR):
-        pid = name[len(PREFIX):].split("-")[0]
-        if name.startswith(PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+    """Remove namespaces of earlier runs whose process is gone, and what they mounted: with a bpffs,
+    what is pinned there."""
+    for name in os.listdir(NETNS_DIR) if os.path.isdir(NETNS_DIR) else ():
+        if is_left_behind(name):
             run(["ip", "netns", "del", name], check=False)
+    with open("/proc/self/mounts") as mounts:
+        places = [line.split()[1] for line in mounts]
+    for place in places:
+        folder = os.path.relpath(place, tempfile.gettempdir()).split("/")[0]
+        if is_left_behind(folder):
+            run(["umount", place], check=False)
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), folder), ignore_errors=True)
 
 
 class Process:
@@ -247,6 +258,15 @@ class Lab:
         and only one of them runs."""
         for process in self.processes:
             process.freeze(frozen)
+
+    def mount(self, kind, name, options=()):
+        """Mount a file system of that kind in a folder of the lab, for as long as there is a lab; the
+        folder."""
+        folder = os.path.join(self.dir, name)
+        os.mkdir(folder)
+        run(["mount", "-t", kind, *options, "none", folder])
+        self.stack.callback(run, ["umount", folder], check=False)
+        return folder
 
     def mac(self, device):
         """Hardware address of a device outside."""

@@ -20,6 +20,7 @@ import contenders
 import control
 import forward
 import kernel_tier
+import kill
 import lab
 import vhost
 import vhost_contenders
@@ -31,7 +32,7 @@ BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.
            "vhost": vhost.bouncing, "vhost_stream": vhost.streaming,
            "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling,
            "vm_container": vm_container.main,
-           "tier0": kernel_tier.main}
+           "tier0": kernel_tier.main, "kill": kill.main}
 POLICY = "/usr/sbin/policy-rc.d"
 # Debian packages of the tools that all benchmarks use.
 TOOLS = ("ethtool", "iperf3", "iproute2", "iputils-ping", "procps", "util-linux")

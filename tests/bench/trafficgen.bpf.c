@@ -21,15 +21,19 @@ struct traffic_frame {
 	struct udphdr udp;
 } __attribute__((packed));
 
-const volatile __u32 n_flows = 1;	/* distinct flows the generator goes round */
-const volatile __u32 out_ifindex;	/* where generate() and forward() send */
-const volatile __u32 ip_sum;		/* sum over the IPv4 header without source address,
-					 * unfolded */
-const volatile __u32 udp_sum;		/* the same over pseudo-header, UDP header and payload */
-const volatile bool mark_flows;		/* sink: remember which flows came by */
+const volatile __u32 n_flows = 1; /* distinct flows the generator goes round */
+const volatile __u32 out_ifindex; /* where generate() and forward() send */
+const volatile __u32 ip_sum; /* sum over the IPv4 header without source address,
+			      * unfolded */
+const volatile __u32 udp_sum; /* the same over pseudo-header, UDP header and payload */
+const volatile bool mark_flows; /* sink: remember which flows came by */
+const volatile bool take_times; /* sink: look for gaps, and for probes, which are flows
+				 * from n_flows on */
 
-__u32 next_flow;	 /* generate() runs on one CPU only */
+__u32 next_flow; /* generate() runs on one CPU only */
 __u64 generated; /* frames made so far */
+__u64 last_arrival; /* at the sink of a frame that is no probe; CLOCK_MONOTONIC, ns */
+__u64 longest_gap; /* between two of these, ns; two CPUs at once may miss one */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -45,12 +49,13 @@ struct {
 	__type(value, __u8);
 } seen SEC(".maps");
 
-static __always_inline __u16 fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
+/* When each probe came: CLOCK_MONOTONIC, ns; 0: it did not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TRAFFIC_MAX_PROBES);
+	__type(key, __u32);
+	__type(value, __u64);
+} arrivals SEC(".maps");
 
 /* The frame's pages come back after use with whatever the last flow left in them, so all fields
  * that depend on the flow are written whole, none is adjusted. */
@@ -64,15 +69,33 @@ int generate(struct xdp_md *ctx)
 	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	next_flow = flow + 1 < n_flows ? flow + 1 : 0;
-	source = TRAFFIC_SOURCE + 1 + (flow & (TRAFFIC_HOSTS - 1)) +
-		 (flow >> TRAFFIC_PORT_BITS << 8);
-	port = TRAFFIC_PORT_BASE + (flow & ((1 << TRAFFIC_PORT_BITS) - 1));
+	source = traffic_source(flow);
+	port = traffic_port(flow);
 	generated++;
 	frame->ip.saddr = bpf_htonl(source);
-	frame->ip.check = bpf_htons(fold(ip_sum + (source >> 16) + (source & 0xffff)));
+	frame->ip.check = bpf_htons(traffic_fold(ip_sum + (source >> 16) + (source & 0xffff)));
 	frame->udp.source = bpf_htons(port);
-	frame->udp.check = bpf_htons(fold(udp_sum + (source >> 16) + (source & 0xffff) + port));
+	frame->udp.check =
+		bpf_htons(traffic_fold(udp_sum + (source >> 16) + (source & 0xffff) + port));
 	return bpf_redirect(out_ifindex, 0);
+}
+
+/* Notes when a frame of this flow came. Returns whether it is one of the n_flows, not a probe. */
+static __always_inline bool take_time(__u32 flow)
+{
+	__u64 now = bpf_ktime_get_ns(), before, *arrival;
+
+	if (flow >= n_flows) {
+		flow -= n_flows;
+		arrival = bpf_map_lookup_elem(&arrivals, &flow);
+		if (arrival && !*arrival)
+			*arrival = now;
+		return false;
+	}
+	before = __sync_lock_test_and_set(&last_arrival, now);
+	if (before && now > before && now - before > longest_gap)
+		longest_gap = now - before;
+	return true;
 }
 
 /* Counts one frame that reached the far end. */
@@ -91,12 +114,14 @@ static __always_inline void take(const void *data, const void *end)
 		count->others++;
 		return;
 	}
+	flow = (bpf_ntohs(frame->udp.source) - TRAFFIC_PORT_BASE) |
+	       (bpf_ntohl(frame->ip.saddr) >> 8 & 0xff) << TRAFFIC_PORT_BITS;
+	if (take_times && !take_time(flow))
+		return;
 	count->packets++;
 	count->bytes += end - data;
 	if (!mark_flows)
 		return;
-	flow = (bpf_ntohs(frame->udp.source) - TRAFFIC_PORT_BASE) |
-	       (bpf_ntohl(frame->ip.saddr) >> 8 & 0xff) << TRAFFIC_PORT_BITS;
 	mark = bpf_map_lookup_elem(&seen, &flow);
 	if (mark)
 		*mark = 1;

@@ -3,6 +3,9 @@
  * trafficgen: the benchmarks' source and sink of packets, both inside the kernel.
  *
  *   trafficgen send     frames from one device, counted at another, as fast as they go
+ *   trafficgen steady   frames at a moderate rate, none of which should be lost; counted at the
+ *                       other device, with the longest time that none came, and probes: every
+ *                       PROBE_NS one frame of a flow that was never there before
  *   trafficgen latency  one frame at a time with idle gaps: how long does each take
  *   trafficgen forward  bare XDP redirect between two devices: the ceiling for all contenders
  *
@@ -48,6 +51,10 @@
 #define MAX_SECONDS 600 /* no run lasts longer than this, whatever was asked for */
 #define NS_PER_SEC 1000000000ull
 #define LATENCY_TIMEOUT_MS 200 /* a frame that takes longer counts as lost */
+#define TICK_NS 100000ull /* steady: from one burst to the next */
+#define TICK_BURST 64u /* frames in it; what is left is made up for in the next ones */
+#define PROBE_NS 1000000ull /* steady: from one probe to the next */
+#define DRAIN_SECONDS 0.3 /* for frames on their way when sending ends */
 
 /* The command line. */
 struct options {
@@ -59,6 +66,7 @@ struct options {
 	double warmup; /* seconds before counting starts */
 	double seconds; /* how long to count (forward: to live) */
 	unsigned int count; /* latency: frames to send */
+	unsigned int rate; /* steady: frames a second, without probes */
 	unsigned int gap_us; /* latency: idle time before each */
 	pid_t watch; /* send: process whose busiest thread is timed; 0: none */
 	bool sink_tc; /* send: count at tc ingress instead of XDP */
@@ -155,6 +163,18 @@ static uint32_t sum16(const void *data, size_t size)
 	return sum;
 }
 
+/* Gives `frame` a flow, and the checksums that go with it, from what frame_init() left. */
+static void frame_set_flow(union frame *frame, uint32_t flow, uint32_t ip_sum, uint32_t udp_sum)
+{
+	uint32_t source = traffic_source(flow), source_sum = (source >> 16) + (source & 0xffff);
+	uint16_t port = traffic_port(flow);
+
+	frame->h.ip.saddr = htonl(source);
+	frame->h.ip.check = htons(traffic_fold(ip_sum + source_sum));
+	frame->h.udp.source = htons(port);
+	frame->h.udp.check = htons(traffic_fold(udp_sum + source_sum + port));
+}
+
 /*
  * Fills `frame` with flow 0's addresses but without source address, source port and checksums, and
  * gives the sums over the rest, which the BPF program completes. Returns 0 or negative errno.
@@ -200,6 +220,7 @@ static int open_programs(const struct options *opts, uint32_t ip_sum, uint32_t u
 	(*skel)->rodata->ip_sum = ip_sum;
 	(*skel)->rodata->udp_sum = udp_sum;
 	(*skel)->rodata->mark_flows = opts->mark_flows;
+	(*skel)->rodata->take_times = opts->rate;
 	err = trafficgen__load(*skel);
 	if (err) {
 		trafficgen__destroy(*skel);
@@ -367,28 +388,6 @@ out_sink:
 	return err;
 }
 
-static int run_forward(const struct options *opts)
-{
-	struct trafficgen *skel;
-	struct bpf_link *link;
-	int err;
-
-	err = open_programs(opts, 0, 0, if_nametoindex(opts->rx), &skel);
-	if (err)
-		return err;
-	link = bpf_program__attach_xdp(skel->progs.forward, if_nametoindex(opts->tx));
-	if (!link) {
-		err = -errno;
-	} else {
-		printf("{\"ready\": true}\n");
-		fflush(stdout);
-		sleep_seconds(opts->seconds);
-		bpf_link__destroy(link);
-	}
-	trafficgen__destroy(skel);
-	return err;
-}
-
 static int packet_socket(const char *dev, int protocol)
 {
 	struct timeval timeout = {.tv_usec = LATENCY_TIMEOUT_MS * 1000};
@@ -411,6 +410,144 @@ static int packet_socket(const char *dev, int protocol)
 		return err;
 	}
 	return fd;
+}
+
+/* A sender of frames at a steady rate. */
+struct steady {
+	const struct options *opts;
+	union frame frame;
+	uint32_t ip_sum, udp_sum;
+	int fd; /* packet socket at opts->tx */
+	uint64_t start;
+	uint64_t n_sent; /* without probes */
+	uint32_t n_probes;
+	uint64_t longest_pause; /* between two bursts, ns: time that somebody else took */
+};
+
+static int steady_send(struct steady *steady, uint32_t flow)
+{
+	frame_set_flow(&steady->frame, flow, steady->ip_sum, steady->udp_sum);
+	return send(steady->fd, &steady->frame, steady->opts->size, 0) < 0 ? -errno : 0;
+}
+
+/* Sends what is due. Returns 0, also when the device takes no more for now, or negative errno. */
+static int steady_burst(struct steady *steady, uint64_t now)
+{
+	const struct options *opts = steady->opts;
+	uint64_t age = now - steady->start, due = age * opts->rate / NS_PER_SEC;
+	int err = 0;
+
+	for (unsigned int i = 0; i < TICK_BURST && steady->n_sent < due && !err; i++) {
+		err = steady_send(steady, steady->n_sent % opts->flows);
+		if (!err)
+			steady->n_sent++;
+	}
+	if (!err && age / PROBE_NS > steady->n_probes && steady->n_probes < TRAFFIC_MAX_PROBES) {
+		err = steady_send(steady, opts->flows + steady->n_probes);
+		if (!err)
+			steady->n_probes++;
+	}
+	return err == -ENOBUFS ? 0 : err;
+}
+
+static int steady_run(struct steady *steady)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), end, tick, before;
+	int err = 0;
+
+	steady->start = tick = before = now;
+	end = now + (uint64_t)(steady->opts->seconds * NS_PER_SEC);
+	while (now < end && !ending && !err) {
+		struct timespec until;
+
+		if (now - before > steady->longest_pause)
+			steady->longest_pause = now - before;
+		before = now;
+		err = steady_burst(steady, now);
+		tick += TICK_NS;
+		until.tv_sec = tick / NS_PER_SEC;
+		until.tv_nsec = tick % NS_PER_SEC;
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+		now = clock_ns(CLOCK_MONOTONIC);
+	}
+	return err;
+}
+
+/* One line of JSON; `end` is when sending ended. */
+static int steady_print(const struct steady *steady, struct trafficgen *skel, uint64_t end)
+{
+	uint64_t gap = skel->bss->longest_gap, last = skel->bss->last_arrival, arrival;
+	struct traffic_count count;
+	int err;
+
+	err = read_counts(skel, &count);
+	if (err)
+		return err;
+	if (end > last && end - last > gap)
+		gap = end - last;
+	printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"longest_gap_ms\": %.3f"
+	       ", \"longest_pause_ms\": %.3f, \"probes\": [",
+	       steady->n_sent, (uint64_t)count.packets, (double)gap / 1e6,
+	       (double)steady->longest_pause / 1e6);
+	for (uint32_t i = 0; i < steady->n_probes && !err; i++) {
+		err = bpf_map_lookup_elem(bpf_map__fd(skel->maps.arrivals), &i, &arrival);
+		printf("%s%" PRIu64, i ? ", " : "", arrival);
+	}
+	printf("]}\n");
+	return err;
+}
+
+static int run_steady(const struct options *opts)
+{
+	struct steady steady = {.opts = opts};
+	struct trafficgen *skel;
+	struct sink sink = {0};
+	uint64_t end;
+	int err;
+
+	err = frame_init(&steady.frame, opts, &steady.ip_sum, &steady.udp_sum);
+	if (!err)
+		err = open_programs(opts, 0, 0, 0, &skel);
+	if (err)
+		return err;
+	err = sink_open(&sink, opts, skel);
+	if (err)
+		goto out_sink;
+	steady.fd = err = packet_socket(opts->tx, 0);
+	if (err < 0)
+		goto out_sink;
+	err = steady_run(&steady);
+	end = clock_ns(CLOCK_MONOTONIC);
+	sleep_seconds(DRAIN_SECONDS);
+	if (!err)
+		err = steady_print(&steady, skel, end);
+	close(steady.fd);
+out_sink:
+	sink_close(&sink);
+	trafficgen__destroy(skel);
+	return err;
+}
+
+static int run_forward(const struct options *opts)
+{
+	struct trafficgen *skel;
+	struct bpf_link *link;
+	int err;
+
+	err = open_programs(opts, 0, 0, if_nametoindex(opts->rx), &skel);
+	if (err)
+		return err;
+	link = bpf_program__attach_xdp(skel->progs.forward, if_nametoindex(opts->tx));
+	if (!link) {
+		err = -errno;
+	} else {
+		printf("{\"ready\": true}\n");
+		fflush(stdout);
+		sleep_seconds(opts->seconds);
+		bpf_link__destroy(link);
+	}
+	trafficgen__destroy(skel);
+	return err;
 }
 
 /*
@@ -479,11 +616,8 @@ static int run_latency(const struct options *opts)
 	err = frame_init(&frame, opts, &ip_sum, &udp_sum);
 	if (err)
 		return err;
-	frame.h.ip.saddr = htonl(TRAFFIC_SOURCE + 1);
-	frame.h.udp.source = htons(TRAFFIC_PORT_BASE);
-	ip_sum += (TRAFFIC_SOURCE >> 16) + ((TRAFFIC_SOURCE + 1) & 0xffff);
-	ip_sum = (ip_sum & 0xffff) + (ip_sum >> 16);
-	frame.h.ip.check = htons(~(ip_sum + (ip_sum >> 16)));
+	frame_set_flow(&frame, 0, ip_sum, udp_sum);
+	frame.h.udp.check = 0; /* none: the sequence number changes */
 	tx = packet_socket(opts->tx, 0);
 	rx = packet_socket(opts->rx, ETH_P_ALL);
 	ns = calloc(opts->count, sizeof(*ns));
@@ -518,10 +652,10 @@ out:
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: trafficgen send|latency|forward --tx DEV --rx DEV [--flows N] "
+	fprintf(out, "usage: trafficgen send|steady|latency|forward --tx DEV --rx DEV [--flows N] "
 		     "[--size BYTES] [--core N]\n"
 		     "       [--warmup S] [--seconds S] [--watch PID] [--sink-tc] [--mark-flows]\n"
-		     "       [--count N] [--gap-us N]\n");
+		     "       [--count N] [--gap-us N] [--rate N]\n");
 }
 
 static int parse_options(int argc, char **argv, struct options *opts)
@@ -532,7 +666,7 @@ static int parse_options(int argc, char **argv, struct options *opts)
 		{"core", required_argument, NULL, 'c'},	   {"warmup", required_argument, NULL, 'w'},
 		{"seconds", required_argument, NULL, 'd'}, {"count", required_argument, NULL, 'n'},
 		{"gap-us", required_argument, NULL, 'g'},  {"watch", required_argument, NULL, 'p'},
-		{"sink-tc", no_argument, NULL, 'k'},
+		{"sink-tc", no_argument, NULL, 'k'},	   {"rate", required_argument, NULL, 'a'},
 		{"mark-flows", no_argument, NULL, 'm'},	   {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -568,6 +702,9 @@ static int parse_options(int argc, char **argv, struct options *opts)
 			break;
 		case 'p':
 			opts->watch = atoi(optarg);
+			break;
+		case 'a':
+			opts->rate = strtoul(optarg, NULL, 0);
 			break;
 		case 'k':
 			opts->sink_tc = true;
@@ -612,6 +749,8 @@ int main(int argc, char **argv)
 		err = run_send(&opts);
 	else if (!err && !strcmp(mode, "forward"))
 		err = run_forward(&opts);
+	else if (!err && !strcmp(mode, "steady"))
+		err = opts.rate ? run_steady(&opts) : -EINVAL;
 	else if (!err && !strcmp(mode, "latency"))
 		err = run_latency(&opts);
 	else if (!err)

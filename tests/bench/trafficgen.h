@@ -25,6 +25,28 @@
 #define TRAFFIC_DST_PORT 5001	    /* UDP destination port of every frame */
 #define TRAFFIC_MIN_SIZE 60	    /* bytes, an Ethernet frame without its checksum */
 #define TRAFFIC_MAX_SIZE 1514	    /* bytes */
+#define TRAFFIC_MAX_PROBES 16384    /* flows of one frame each, see `trafficgen steady` */
+
+/* Source address of a flow, host byte order. */
+static inline __attribute__((always_inline)) __u32 traffic_source(__u32 flow)
+{
+	return TRAFFIC_SOURCE + 1 + (flow & (TRAFFIC_HOSTS - 1)) +
+	       (flow >> TRAFFIC_PORT_BITS << 8);
+}
+
+/* Source port of a flow, host byte order. */
+static inline __attribute__((always_inline)) __u16 traffic_port(__u32 flow)
+{
+	return TRAFFIC_PORT_BASE + (flow & ((1 << TRAFFIC_PORT_BITS) - 1));
+}
+
+/* The Internet checksum, host byte order, of what adds up to `sum`. */
+static inline __attribute__((always_inline)) __u16 traffic_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
 
 /* What the sink has counted on one CPU. */
 struct traffic_count {

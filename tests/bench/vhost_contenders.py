@@ -10,10 +10,8 @@ DPDK programs get huge pages for the time of the run, for they are meant to be u
 memory is plain memory, and our own needs no huge pages.
 """
 
-import os
-
 import contenders
-from lab import BenchError, run
+from lab import BenchError
 
 RULE = "priority=10,{proto},in_port={port_in},actions=output:{port_out}"
 PROTOCOLS = ("udp", "tcp")
@@ -39,11 +37,7 @@ def lend_hugepages(lab, mib):
     lab.stack.callback(change_hugepages, -taken)
     if taken < wanted:
         raise BenchError(f"{mib} MiB of huge pages: the kernel gives only {taken * HUGE_MIB}")
-    folder = os.path.join(lab.dir, "huge")
-    os.mkdir(folder)
-    run(["mount", "-t", "hugetlbfs", "-o", f"size={mib}M", "none", folder])
-    lab.stack.callback(run, ["umount", folder], check=False)
-    return folder
+    return lab.mount("hugetlbfs", "huge", ["-o", f"size={mib}M"])
 
 
 def rules(names):

@@ -84,7 +84,7 @@ class OvsDpdkTso(OvsDpdk):
 class OvsDpdkAfPacket(OvsDpdk):
     """The container's veth by DPDK's driver for AF_PACKET."""
 
-    name = "ovs-dpdk, net_af_packet"
+    name = "ovs-dpdk-af-packet"
     peers = (*OvsDpdk.peers, "librte-net-af-packet23")
 
     def add_container(self, switch, device):
