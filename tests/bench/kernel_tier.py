@@ -49,7 +49,6 @@ def measure(tools, options, flows):
     with Lab(tools, options.cores) as lab:
         switch = contenders.Vswitchd()
         lab.add_traffic_pairs()
-        lab.outer(["ethtool", "-K", "s1", "gro", "on"])
         switch.start_ports(lab, ("g1", "s0"))
         rules = os.path.join(lab.dir, "rules")
         write_rules(rules, flows)

@@ -50,7 +50,6 @@ class Ours(contenders.Vswitchd):
     bpffs = None
 
     def start(self, lab):
-        lab.outer(["ethtool", "-K", "s1", "gro", "on"])
         if "--bpffs" in run([lab.tools.vswitchd, "--help"]):
             self.bpffs = lab.mount("bpf", "bpffs")
             self.arguments = ("--bpffs", self.bpffs)

@@ -221,8 +221,12 @@ class Lab:
         run(["ip", "-n", self.inside, "link", "set", inner, "up"])
 
     def add_traffic_pairs(self):
+        """g0 - g1 and s0 - s1. A veth takes frames from XDP only while the receiving end has NAPI, which
+        an XDP program or GRO switches on; so that this does not depend on the contender, GRO is on."""
         self.add_pair("g0", "g1")
         self.add_pair("s1", "s0")
+        self.inner(["ethtool", "-K", "g1", "gro", "on"])
+        self.outer(["ethtool", "-K", "s1", "gro", "on"])
 
     def inner(self, command, **kwargs):
         return run(self.within(self.inside, command), **kwargs)

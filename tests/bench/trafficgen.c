@@ -229,7 +229,9 @@ static int open_programs(const struct options *opts, uint32_t ip_sum, uint32_t u
 	return err;
 }
 
-static int read_counts(struct trafficgen *skel, struct traffic_count *total)
+/* Adds the counts of all CPUs up; `here`: packets that were counted on CPU `core`. */
+static int read_counts(struct trafficgen *skel, struct traffic_count *total, unsigned int core,
+		       uint64_t *here)
 {
 	int n_cpus = libbpf_num_possible_cpus();
 	struct traffic_count *each;
@@ -242,11 +244,14 @@ static int read_counts(struct trafficgen *skel, struct traffic_count *total)
 	if (!each)
 		return -ENOMEM;
 	memset(total, 0, sizeof(*total));
+	*here = 0;
 	err = bpf_map_lookup_elem(bpf_map__fd(skel->maps.counts), &zero, each);
 	for (int i = 0; !err && i < n_cpus; i++) {
 		total->packets += each[i].packets;
 		total->bytes += each[i].bytes;
 		total->others += each[i].others;
+		if ((unsigned int)i == core)
+			*here = each[i].packets;
 	}
 	free(each);
 	return err;
@@ -340,7 +345,7 @@ static int run_send(const struct options *opts)
 	struct traffic_count from, to;
 	uint32_t ip_sum, udp_sum;
 	struct trafficgen *skel;
-	uint64_t started, took, generated;
+	uint64_t started, took, generated, here_before, here;
 	struct sink sink = {0};
 	union frame frame;
 	pthread_t thread;
@@ -363,10 +368,10 @@ static int run_send(const struct options *opts)
 	thread_time_sample(opts->watch, &before);
 	started = clock_ns(CLOCK_MONOTONIC);
 	generated = skel->bss->generated;
-	err = read_counts(skel, &from);
+	err = read_counts(skel, &from, opts->core, &here_before);
 	sleep_seconds(opts->seconds);
 	if (!err)
-		err = read_counts(skel, &to);
+		err = read_counts(skel, &to, opts->core, &here);
 	thread_time_sample(opts->watch, &after);
 	took = clock_ns(CLOCK_MONOTONIC) - started;
 	generated = skel->bss->generated - generated;
@@ -375,11 +380,12 @@ static int run_send(const struct options *opts)
 		err = gen.result;
 	if (!err)
 		printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"bytes\": %" PRIu64
-		       ", \"others\": %" PRIu64 ", \"seconds\": %.6f, \"flows\": %u"
+		       ", \"others\": %" PRIu64 ", \"on_core\": %" PRIu64
+		       ", \"seconds\": %.6f, \"flows\": %u"
 		       ", \"thread_seconds\": %.6f}\n",
 		       generated, (uint64_t)(to.packets - from.packets),
 		       (uint64_t)(to.bytes - from.bytes), (uint64_t)(to.others - from.others),
-		       (double)took / NS_PER_SEC,
+		       here - here_before, (double)took / NS_PER_SEC,
 		       opts->mark_flows ? count_flows(skel, opts->flows) : opts->flows,
 		       (double)thread_time_busiest(&before, &after) / NS_PER_SEC);
 out_sink:
@@ -478,9 +484,10 @@ static int steady_print(const struct steady *steady, struct trafficgen *skel, ui
 {
 	uint64_t gap = skel->bss->longest_gap, last = skel->bss->last_arrival, arrival;
 	struct traffic_count count;
+	uint64_t here;
 	int err;
 
-	err = read_counts(skel, &count);
+	err = read_counts(skel, &count, steady->opts->core, &here);
 	if (err)
 		return err;
 	if (end > last && end - last > gap)
