@@ -20,6 +20,10 @@ HOSTS = 64
 PORT_BASE = 1024
 PORT_BITS = 15
 FILL_SECONDS = 90
+# Of the daemon: name, title, digits.
+COLUMNS = (("flows", "in tier 0", 0), ("mpps", "Mpps", 2), ("percent", "% by tier 0", 1),
+           ("insert_us", "us an insertion", 2), ("tables_mib", "tables MiB", 0),
+           ("rss_mib", "resident MiB", 0))
 
 
 def write_rules(path, flows):
@@ -66,7 +70,7 @@ def measure(tools, options, flows):
         table = after["tier0"]
         inserts = table["inserted"] + table["refused"]
         return {"mpps": result["received"] / result["seconds"] / 1e6,
-                "tier0_share": carried(before, after), "flows": table["flows"],
+                "percent": 100 * carried(before, after), "flows": table["flows"],
                 "tables_mib": table["bytes"] / 2 ** 20, "rss_mib": rss / 1024,
                 "insert_us": table["insert_ns"] / inserts / 1e3 if inserts else 0}
 
@@ -77,19 +81,17 @@ def main(tools, options):
     report.table("tier 0's XDP program alone, ns a packet: min median max",
                  ["what", "ns"],
                  [[name, report.spread([cost[name] for cost in costs], 0)] for name in costs[0]])
-    figures, problems, rows = {}, {}, []
-    for flows in FLOWS:
-        try:
-            figures[flows] = figure = measure(tools, options, flows)
-        except BenchError as problem:
-            problems[flows] = str(problem)
-            continue
-        rows.append([flows, figure["flows"], f"{figure['mpps']:.2f}",
-                     f"{100 * figure['tier0_share']:.1f}", f"{figure['insert_us']:.2f}",
-                     f"{figure['tables_mib']:.0f}", f"{figure['rss_mib']:.0f}"])
-        options.progress(f"tier0: {flows} flows")
-    report.table(f"the daemon with exact flows, {SIZE} bytes",
-                 ["flows", "in tier 0", "Mpps", "% by tier 0", "us an insertion", "tables MiB",
-                  "resident MiB"], rows)
+    figures, problems = {flows: [] for flows in FLOWS}, {}
+    for number in range(options.rounds):
+        for flows in FLOWS:
+            try:
+                figures[flows].append(measure(tools, options, flows))
+            except BenchError as problem:
+                problems[f"{flows} flows"] = str(problem)
+        options.progress(f"tier0: round {number + 1} of {options.rounds}")
+    rows = [[flows, *(report.spread([figure[name] for figure in figures[flows]], digits)
+                      for name, _, digits in COLUMNS)] for flows in FLOWS]
+    report.table(f"the daemon with exact flows, {SIZE} bytes, {options.rounds} rounds: "
+                 "min median max", ["flows", *(title for _, title, _ in COLUMNS)], rows)
     report.problems(problems)
     return {"cost": costs, "daemon": figures, "problems": problems}
