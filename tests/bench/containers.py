@@ -42,8 +42,19 @@ class Containers:
 
     def configure(self):
         for number, netns in enumerate((self.one, self.two), 1):
-            run(["ip", "-n", netns, "addr", "add", f"198.18.0.{number}/24", "dev", "eth0"])
-            run(["ip", "-n", netns, "link", "set", "eth0", "up"])
+            self.configure_one(netns, f"198.18.0.{number}/24")
+
+    def configure_one(self, netns, address):
+        run(["ip", "-n", netns, "addr", "add", address, "dev", "eth0"])
+        run(["ip", "-n", netns, "link", "set", "eth0", "up"])
+
+    def is_connected(self):
+        """Whether two answers one."""
+        try:
+            self.within(self.one, ["ping", "-q", "-c", "1", "-W", "1", "198.18.0.2"])
+        except BenchError:
+            return False
+        return True
 
     def within(self, netns, command, **kwargs):
         return run(self.lab.within(netns, command), **kwargs)
@@ -154,9 +165,7 @@ def set_up(stack, kind, tools, options):
         contender = kind(lab)
         contender.start()
         contender.configure()
-        wait_for(f"{kind.name}: a first ping", lambda: "1 received" in run(
-            lab.within(contender.one, ["ping", "-q", "-c", "1", "-W", "1", "198.18.0.2"]),
-            check=False), timeout=20)
+        wait_for(f"{kind.name}: a first ping", contender.is_connected, timeout=20)
         if contender.process:
             contender.process.freeze(True)
         stack.push(attempt.pop_all())

@@ -6,8 +6,8 @@
 bench_scripts = tests/bench/run.py tests/bench/lab.py tests/bench/contenders.py \
 	tests/bench/report.py tests/bench/workload.py tests/bench/forward.py \
 	tests/bench/classify.py tests/bench/containers.py tests/bench/control.py tests/bench/vhost.py \
-	tests/bench/vhost_contenders.py tests/bench/vm_container.py tests/bench/kernel_tier.py \
-	tests/bench/kill.py
+	tests/bench/vhost_contenders.py tests/bench/vm_container.py tests/bench/vm_qemu.py \
+	tests/bench/kernel_tier.py tests/bench/kill.py
 bench_programs = tests/bench/trafficgen tests/bench/classify tests/bench/connect \
 	tests/bench/vhost_forward tests/bench/vhost_guests tests/bench/vhost_tap \
 	tests/bench/tier0_cost

@@ -25,13 +25,14 @@ import lab
 import vhost
 import vhost_contenders
 import vm_container
+import vm_qemu
 
 BENCHES = {"forward": forward.main, "classify": classify.main, "rules": control.rules,
            "misses": control.misses, "idle": control.idle, "latency": control.latency, "memory": control.memory,
            "containers": containers.main,
            "vhost": vhost.bouncing, "vhost_stream": vhost.streaming,
            "vhost_afxdp": vhost.to_devices, "vhost_idle": vhost.idling,
-           "vm_container": vm_container.main,
+           "vm_container": vm_container.main, "vm_qemu": vm_qemu.main,
            "tier0": kernel_tier.main, "kill": kill.main}
 POLICY = "/usr/sbin/policy-rc.d"
 # Debian packages of the tools that all benchmarks use.
@@ -43,6 +44,7 @@ class Tools:
     """Where the programs of the build are."""
 
     def __init__(self, build_dir):
+        self.build_dir = build_dir
         self.connect = os.path.join(build_dir, "tests/bench/connect")
         self.classify = os.path.join(build_dir, "tests/bench/classify")
         self.vhost_forward = os.path.join(build_dir, "tests/bench/vhost_forward")
@@ -63,7 +65,7 @@ def install_peers():
     """apt-get what is missing; a policy file in the meantime keeps services from being started."""
     kinds = (*contenders.FORWARDING, contenders.OvsDpdk, vhost_contenders.OvsDpdk,
              vhost_contenders.Testpmd, vm_container.OvsDpdkAfPacket)
-    wanted = sorted({*TOOLS, *(package for kind in kinds for package in kind.peers)})
+    wanted = sorted({*TOOLS, *vm_qemu.PACKAGES, *(package for kind in kinds for package in kind.peers)})
     missing = [package for package in wanted if not installed(package)]
     if not missing:
         return

@@ -124,14 +124,15 @@ def run_round(tools, options, kinds, figures, problems):
                 figures[kind.name + TX_OFF][way].append(helped)
 
 
-def main(tools, options):
-    kinds = [kind for kind in KINDS if not options.only or kind.name in options.only]
+def compare(tools, options, kinds, rounds, title):
+    """Measure and print; what run.py keeps."""
+    kinds = [kind for kind in kinds if not options.only or kind.name in options.only]
     figures = {kind.name + suffix: {way: [] for way, _ in WAYS}
                for kind in kinds for suffix in ("", TX_OFF)}
     problems = {}
-    for number in range(options.rounds):
+    for number in range(rounds):
         run_round(tools, options, kinds, figures, problems)
-        options.progress(f"vm_container: round {number + 1} of {options.rounds}")
+        options.progress(f"{title}: round {number + 1} of {rounds}")
     rows = []
     ours = figures.get(options.ours)
     for way, _ in WAYS:
@@ -143,7 +144,11 @@ def main(tools, options):
             if ours and name != options.ours:
                 row.append(report.spread(report.ratios(ours[way], theirs)))
             rows.append(row + [""] * (4 - len(row)))
-    report.table(f"between guest and container, TCP, {options.rounds} rounds: min median max",
+    report.table(f"{title}, TCP, {rounds} rounds: min median max",
                  ["way", "contender", "Gbit/s", f"{options.ours} / theirs"], rows)
     report.problems(problems)
     return {"figures": figures, "problems": problems}
+
+
+def main(tools, options):
+    return compare(tools, options, KINDS, options.rounds, "between guest and container")
