@@ -9,10 +9,10 @@ would have, and at a speed that an emulated processor does not reach.
 OVS-DPDK attaches the container's veth as it usually is, by AF_PACKET ("system" port), or by DPDK's
 own driver for that (net_af_packet); the former also with userspace-tso. Offloads are as the kernel
 sets them. Where TCP does not get through so, the table has a dash, and the figure after `ethtool -K
-eth0 tx off` in the container has a line of its own.
+eth0 tx off` in the container has a line of its own, once a round; the other is not tried again.
 
-Each round measures all contenders one after the other, moments apart, and ratios are taken within a
-round. Switches have their polling thread on one core, whoever makes and takes the packets may run
+Each round sets all contenders up and takes turns, one after the other, the next time in reverse;
+ratios are taken within a turn. Switches have their polling thread on one core, whoever makes and takes the packets may run
 on any.
 """
 
@@ -26,6 +26,7 @@ from lab import BenchError, run
 
 WAYS = (("guest to container", ()), ("container to guest", ("-R",)))
 TX_OFF = ", tx off"
+TURNS_A_SETUP = 2
 
 
 class VmContainer(containers.Containers):
@@ -94,45 +95,62 @@ class OvsDpdkAfPacket(OvsDpdk):
 KINDS = (Ours, OvsDpdk, OvsDpdkTso, OvsDpdkAfPacket)
 
 
-def run_round(tools, options, kinds, figures, problems):
-    seconds = max(1, int(options.seconds * 2))
-    with contextlib.ExitStack() as stack:
-        ready = {}
-        for kind in kinds:
-            try:
-                ready[kind.name] = containers.set_up(stack, kind, tools, options)
-            except BenchError as problem:
-                problems[kind.name] = str(problem)
+class Match:
+    """The contenders of one comparison. figures: by contender, with a name of its own for what needs
+    help, and way; each turn adds one figure or None to each."""
 
-        def measure(kind, way, flags):
-            try:
-                return containers.measure(ready[kind.name], "tcp", seconds, *flags)
-            except BenchError as problem:
-                problems[f"{kind.name}, {way}"] = str(problem)
-                return None
+    def __init__(self, tools, options, kinds):
+        self.tools, self.options = tools, options
+        self.kinds = [kind for kind in kinds if not options.only or kind.name in options.only]
+        self.figures = {kind.name + suffix: {way: [] for way, _ in WAYS}
+                        for kind in self.kinds for suffix in ("", TX_OFF)}
+        self.problems = {}
+        self.ready = {}
+        self.broken = set()  # (contender, way) that did not work once as the kernel has it
 
-        for way, flags in WAYS:
-            for kind in kinds:
-                value = helped = None
-                if kind.name in ready:
-                    value = measure(kind, way, flags)
-                    if value is None:
-                        ready[kind.name].set_checksums(False)
-                        helped = measure(kind, way + TX_OFF, flags)
-                        ready[kind.name].set_checksums(True)
-                figures[kind.name][way].append(value)
-                figures[kind.name + TX_OFF][way].append(helped)
+    def run_round(self):
+        """Set all up and take turns, in changing order."""
+        with contextlib.ExitStack() as stack:
+            self.ready = {}
+            for kind in self.kinds:
+                try:
+                    self.ready[kind.name] = containers.set_up(stack, kind, self.tools, self.options)
+                except BenchError as problem:
+                    self.problems[kind.name] = str(problem)
+            for turn in range(TURNS_A_SETUP):
+                for way, flags in WAYS:
+                    for kind in self.kinds[::(-1) ** turn]:
+                        self._take(kind.name, way, flags, turn == 0)
+
+    def _take(self, name, way, flags, may_help):
+        value = helped = None
+        if name in self.ready and (name, way) not in self.broken:
+            value = self._measure(name, way, flags)
+            if value is None:
+                self.broken.add((name, way))
+        if name in self.ready and (name, way) in self.broken and may_help:
+            self.ready[name].set_checksums(False)
+            helped = self._measure(name, way + TX_OFF, flags)
+            self.ready[name].set_checksums(True)
+        self.figures[name][way].append(value)
+        self.figures[name + TX_OFF][way].append(helped)
+
+    def _measure(self, name, way, flags):
+        seconds = max(1, int(self.options.seconds * 2))
+        try:
+            return containers.measure(self.ready[name], "tcp", seconds, *flags)
+        except BenchError as problem:
+            self.problems[f"{name}, {way}"] = str(problem)
+            return None
 
 
 def compare(tools, options, kinds, rounds, title):
     """Measure and print; what run.py keeps."""
-    kinds = [kind for kind in kinds if not options.only or kind.name in options.only]
-    figures = {kind.name + suffix: {way: [] for way, _ in WAYS}
-               for kind in kinds for suffix in ("", TX_OFF)}
-    problems = {}
+    match = Match(tools, options, kinds)
     for number in range(rounds):
-        run_round(tools, options, kinds, figures, problems)
+        match.run_round()
         options.progress(f"{title}: round {number + 1} of {rounds}")
+    figures = match.figures
     rows = []
     ours = figures.get(options.ours)
     for way, _ in WAYS:
@@ -144,10 +162,10 @@ def compare(tools, options, kinds, rounds, title):
             if ours and name != options.ours:
                 row.append(report.spread(report.ratios(ours[way], theirs)))
             rows.append(row + [""] * (4 - len(row)))
-    report.table(f"{title}, TCP, {rounds} rounds: min median max",
+    report.table(f"{title}, TCP, {rounds} rounds of {TURNS_A_SETUP} turns: min median max",
                  ["way", "contender", "Gbit/s", f"{options.ours} / theirs"], rows)
-    report.problems(problems)
-    return {"figures": figures, "problems": problems}
+    report.problems(match.problems)
+    return {"figures": figures, "problems": match.problems}
 
 
 def main(tools, options):
