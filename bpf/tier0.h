@@ -13,6 +13,7 @@
  *   tier0_slots     flows: key under the mask, generation, counters, what to do
  *   tier0_targets   by datapath port number: what may be sent to it, and how
  *   tier0_devices   by datapath port number: the device, for XDP's redirect
+ *   tier0_groups    by group number: a map of the devices that each get a copy, for the same
  *
  * A packet's way: for each mask in order, hash the masked key; a place of its bucket that has the
  * signature names a slot; the slot counts if its key is the masked key and its generation is the
@@ -48,6 +49,10 @@
 #define TIER0_OPS_MAX 8
 /* Entries of targets and devices: datapath port numbers 0 to 4095. */
 #define TIER0_PORTS 4096
+/* Sets of output ports of XDP's flows with several, numbers 1 to 63. */
+#define TIER0_GROUPS_MAX 64
+/* Output ports of a flow, at most. */
+#define TIER0_GROUP_PORTS (TIER0_OPS_MAX + 1)
 
 struct tier0_mask {
 	struct flow_key key;
@@ -77,7 +82,7 @@ struct tier0_bucket {
 enum {
 	TIER0_OP_PATCH, /* 32 bits at base + offset: value under mask */
 	TIER0_OP_DEC_TTL, /* by one; `base` is 4 or 6, the IP version */
-	TIER0_OP_OUTPUT, /* a copy, as the packet is in the end, to port `value`; not for XDP */
+	TIER0_OP_OUTPUT, /* a copy, as the packet is in the end, to port `value` */
 };
 
 /* tier0_op.base of a patch */
@@ -120,11 +125,12 @@ struct tier0_slot {
 	__u8 needs; /* TIER0_NEEDS_* */
 	__u8 min_ttl; /* least TTL or hop limit for which the steps hold; 0: any */
 	__u8 vlan; /* TIER0_VLAN_* */
-	struct flow_key key; /* under the mask */
-	struct tier0_op ops[TIER0_OPS_MAX];
 	__be32 vlan_tag; /* TPID and TCI as in the frame */
 	__u8 mask_no;
-	__u8 pad[3];
+	__u8 group; /* XDP: of all ports that get the packet; 0: there is but `output` */
+	__u8 pad[2];
+	struct flow_key key; /* under the mask */
+	struct tier0_op ops[TIER0_OPS_MAX];
 };
 
 /* tier0_target.flags */

@@ -22,6 +22,7 @@
  * some thousand finds its bucket full. */
 #define SLOTS_PER_BUCKET 2
 #define DEVICES_NAME "tier0_devices"
+#define GROUPS_NAME "tier0_groups"
 
 /* A table that is mapped: where its members are in struct tier0_maps. */
 struct table {
@@ -74,9 +75,11 @@ static uint32_t get_n(const struct tier0_maps *maps, const struct table *table)
 static void clear(struct tier0_maps *maps)
 {
 	memset(maps, 0, sizeof(*maps));
-	maps->control_fd = maps->devices_fd = -1;
+	maps->control_fd = maps->devices_fd = maps->groups_fd = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		*get_fd(maps, &tables[i]) = -1;
+	for (uint32_t i = 0; i < TIER0_GROUPS_MAX; i++)
+		maps->group_fds[i] = -1;
 }
 
 /* Bytes of memory that a table is mapped in. */
@@ -134,6 +137,45 @@ static void free_array(struct tier0_maps *maps, const struct table *table)
 	*fd = -1;
 }
 
+static int make_device_map(const char *name, uint32_t n)
+{
+	return bpf_map_create(BPF_MAP_TYPE_DEVMAP, name, sizeof(uint32_t), sizeof(uint32_t), n,
+			      NULL);
+}
+
+static void free_groups(struct tier0_maps *maps)
+{
+	for (uint32_t i = 0; i < TIER0_GROUPS_MAX; i++) {
+		if (maps->group_fds[i] >= 0)
+			close(maps->group_fds[i]);
+		maps->group_fds[i] = -1;
+	}
+	if (maps->groups_fd >= 0)
+		close(maps->groups_fd);
+	maps->groups_fd = -1;
+}
+
+/* Makes all groups, empty. All at once they take one grace period, singly one each. */
+static int make_groups(struct tier0_maps *maps, struct error *err)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	uint32_t numbers[TIER0_GROUPS_MAX - 1], n = ARRAY_SIZE(numbers);
+
+	for (uint32_t no = 1; no < TIER0_GROUPS_MAX; no++) {
+		numbers[no - 1] = no;
+		maps->group_fds[no] = make_device_map("tier0_group", TIER0_GROUP_PORTS);
+		if (maps->group_fds[no] < 0)
+			return explain(err, "tier0_group");
+	}
+	opts.inner_map_fd = (uint32_t)maps->group_fds[1];
+	maps->groups_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, GROUPS_NAME, sizeof(uint32_t),
+					 sizeof(uint32_t), TIER0_GROUPS_MAX, &opts);
+	if (maps->groups_fd < 0 ||
+	    bpf_map_update_batch(maps->groups_fd, numbers, &maps->group_fds[1], &n, NULL))
+		return explain(err, GROUPS_NAME);
+	return 0;
+}
+
 /* What tells apart tables that other programs were made for. */
 static uint64_t get_build(void)
 {
@@ -179,13 +221,13 @@ static int make_tables(struct tier0_maps *maps, struct error *err)
 		ret = make_array(maps, &tables[i], err);
 	if (ret)
 		return ret;
-	maps->devices_fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, DEVICES_NAME, sizeof(uint32_t),
-					  sizeof(uint32_t), TIER0_PORTS, NULL);
+	maps->devices_fd = make_device_map(DEVICES_NAME, TIER0_PORTS);
 	return maps->devices_fd < 0 ? explain(err, DEVICES_NAME) : 0;
 }
 
 static void free_tables(struct tier0_maps *maps)
 {
+	free_groups(maps);
 	if (maps->devices_fd >= 0)
 		close(maps->devices_fd);
 	maps->devices_fd = -1;
@@ -207,6 +249,8 @@ int tier0_maps_reserve(struct tier0_maps *maps, uint32_t n_slots, struct error *
 		free_tables(maps);
 		return ret;
 	}
+	if (make_groups(maps, &maps->why_no_groups))
+		free_groups(maps);
 	maps->control->bucket_mask = maps->n_buckets - 1;
 	return 0;
 }
@@ -256,6 +300,27 @@ static int adopt_tables(struct tier0_maps *maps, const struct pin_dir *pins, str
 	return 0;
 }
 
+/* The maps in `groups` are found through it. There may be none. */
+static int adopt_groups(struct tier0_maps *maps, const struct pin_dir *pins, struct error *err)
+{
+	maps->groups_fd = pin_dir_get(pins, 0, GROUPS_NAME);
+	if (maps->groups_fd < 0) {
+		maps->groups_fd = -1;
+		error_set(&maps->why_no_groups, ENOENT, "there were none in the last run");
+		return 0;
+	}
+	for (uint32_t no = 1; no < TIER0_GROUPS_MAX; no++) {
+		uint32_t id;
+
+		if (bpf_map_lookup_elem(maps->groups_fd, &no, &id))
+			return error_set(err, ESTALE, "group %u of ports is missing", no);
+		maps->group_fds[no] = bpf_map_get_fd_by_id(id);
+		if (maps->group_fds[no] < 0)
+			return error_set(err, errno, "group %u of ports: %m", no);
+	}
+	return 0;
+}
+
 int tier0_maps_adopt(struct tier0_maps *maps, const struct pin_dir *pins, struct error *err)
 {
 	int ret;
@@ -268,6 +333,8 @@ int tier0_maps_adopt(struct tier0_maps *maps, const struct pin_dir *pins, struct
 		ret = error_set(err, ESTALE, "it is of another network namespace");
 	if (!ret)
 		ret = adopt_tables(maps, pins, err);
+	if (!ret)
+		ret = adopt_groups(maps, pins, err);
 	if (ret)
 		tier0_maps_destroy(maps);
 	return ret;
@@ -281,7 +348,11 @@ int tier0_maps_pin(const struct tier0_maps *maps, struct pin_dir *pins)
 		return ret;
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !ret; i++)
 		ret = pin_dir_put(pins, 0, tables[i].name, *get_fd(maps, &tables[i]));
-	return ret ? ret : pin_dir_put(pins, 0, DEVICES_NAME, maps->devices_fd);
+	if (!ret)
+		ret = pin_dir_put(pins, 0, DEVICES_NAME, maps->devices_fd);
+	if (!ret && maps->groups_fd >= 0)
+		ret = pin_dir_put(pins, 0, GROUPS_NAME, maps->groups_fd);
+	return ret;
 }
 
 void tier0_maps_destroy(struct tier0_maps *maps)
@@ -303,6 +374,9 @@ int tier0_maps_share(const struct tier0_maps *maps, struct bpf_map *map)
 		return bpf_map__reuse_fd(map, maps->devices_fd);
 	if (!strcmp(name, control_table.name))
 		return bpf_map__reuse_fd(map, maps->control_fd);
+	if (!strcmp(name, GROUPS_NAME))
+		return maps->groups_fd < 0 ? bpf_map__set_autocreate(map, false)
+					   : bpf_map__reuse_fd(map, maps->groups_fd);
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 		if (!strcmp(name, tables[i].name))
 			return bpf_map__reuse_fd(map, *get_fd(maps, &tables[i]));
@@ -326,13 +400,22 @@ int tier0_maps_share_all(const struct tier0_maps *maps, struct bpf_object *obj)
 	return ret;
 }
 
+/* Puts a device in its place in a map of devices; `ifindex` 0: none. */
+static int set_device(int fd, uint32_t place, uint32_t ifindex)
+{
+	int ret = ifindex ? bpf_map_update_elem(fd, &place, &ifindex, BPF_ANY)
+			  : bpf_map_delete_elem(fd, &place);
+
+	return ret ? -errno : 0;
+}
+
 int tier0_maps_set_device(struct tier0_maps *maps, uint32_t port_no, uint32_t ifindex)
 {
-	int ret;
+	return set_device(maps->devices_fd, port_no, ifindex);
+}
 
-	if (ifindex)
-		ret = bpf_map_update_elem(maps->devices_fd, &port_no, &ifindex, BPF_ANY);
-	else
-		ret = bpf_map_delete_elem(maps->devices_fd, &port_no);
-	return ret ? -errno : 0;
+int tier0_maps_set_group_device(const struct tier0_maps *maps, uint32_t group, uint32_t index,
+				uint32_t ifindex)
+{
+	return set_device(maps->group_fds[group], index, ifindex);
 }

@@ -6,8 +6,13 @@
  * The others, which take 280 bytes for each flow that fits, are made when the first port that can
  * use them opens.
  *
- * All but `devices` are mapped into the process and are read and written as memory. Two of them are
- * user space's alone: they are maps so that they outlive the process together with the others.
+ * All but `devices` and `groups` are mapped into the process and are read and written as memory. Two
+ * of them are user space's alone: they are maps so that they outlive the process together with the
+ * others.
+ *
+ * Groups, each a map of its own, are all made and put in their places at once, for that takes a
+ * grace period of the kernel's RCU; who is in one changes at the price of a system call. Where the
+ * kernel has no such maps of maps, everything else works without.
  *
  * Pinned (pin_dir.h) they are found again by the next process, which adopts them as they are, if
  * they are of the same build and the same network namespace. What lies in them is checked by
@@ -53,6 +58,9 @@ struct tier0_maps {
 	int devices_fd;
 	int seen_fd;
 	int names_fd;
+	int groups_fd; /* -1: not made, see why_no_groups */
+	int group_fds[TIER0_GROUPS_MAX]; /* maps of devices in it, by group number; 0 is nobody's */
+	struct error why_no_groups; /* means nothing if there are */
 	struct tier0_control *control; /* mapped, and so on; NULL: not made */
 	struct tier0_bucket *buckets;
 	struct tier0_slot *slots; /* n_slots of them; slot 0 is nobody's */
@@ -68,7 +76,7 @@ struct tier0_maps {
 int tier0_maps_create(struct tier0_maps *maps, struct error *err) WARN_UNUSED;
 
 /* Makes the others, for `n_slots` flows, a power of two. Does nothing when they are there. Returns
- * 0 or a negative errno with `err` set. */
+ * 0 or a negative errno with `err` set; a lack of groups is none. */
 int tier0_maps_reserve(struct tier0_maps *maps, uint32_t n_slots, struct error *err) WARN_UNUSED;
 
 /* Takes over all that another process has pinned in `pins`. Returns 0, or a negative errno with
@@ -82,8 +90,9 @@ int tier0_maps_pin(const struct tier0_maps *maps, struct pin_dir *pins) WARN_UNU
 
 void tier0_maps_destroy(struct tier0_maps *maps);
 
-/* Lets a program that is not loaded yet use a map of ours, by its name, for `map`. Returns 0 or a
- * negative errno; maps of other names are left alone. */
+/* Lets a program that is not loaded yet use a map of ours, by its name, for `map`; it does without
+ * groups where there are none. Returns 0 or a negative errno; maps of other names are left alone.
+ */
 int tier0_maps_share(const struct tier0_maps *maps, struct bpf_map *map) WARN_UNUSED;
 
 /* The same for all maps of an object; `maps` NULL: it uses none of them, so that none need be
@@ -93,5 +102,10 @@ int tier0_maps_share_all(const struct tier0_maps *maps, struct bpf_object *obj) 
 /* Says which device port `port_no` is to XDP's redirect; `ifindex` 0: none. Returns 0 or a negative
  * errno. */
 int tier0_maps_set_device(struct tier0_maps *maps, uint32_t port_no, uint32_t ifindex) WARN_UNUSED;
+
+/* Says which device is the `index`-th of TIER0_GROUP_PORTS in a group; `ifindex` 0: none. Returns 0
+ * or a negative errno. Any thread, one at a time. */
+int tier0_maps_set_group_device(const struct tier0_maps *maps, uint32_t group, uint32_t index,
+				uint32_t ifindex) WARN_UNUSED;
 
 #endif /* VSWITCH_BPF_TIER0_MAPS_H */

@@ -24,6 +24,23 @@ struct {
 	__type(value, __u32);
 } tier0_devices SEC(".maps");
 
+/* Group number -> devices. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, TIER0_GROUPS_MAX);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_DEVMAP);
+			__uint(max_entries, TIER0_GROUP_PORTS);
+			__type(key, __u32);
+			__type(value, __u32);
+		});
+} tier0_groups SEC(".maps");
+
+/* Set before loading: without, the verifier leaves out what needs that map. */
+const volatile __u32 tier0_groups_on;
+
 /* Headers lie in the first FLOW_HEADERS_SIZE_MAX bytes; the verifier wants to see it. */
 #define TIER0_BOUND(offset) ((offset) & (FLOW_HEADERS_SIZE_MAX - 1))
 
@@ -195,6 +212,26 @@ FLOW_INLINE bool tier0_is_partial(struct xdp_md *ctx, const struct flow_key *key
 	return !csum || *csum == tier0_fold(sum);
 }
 
+/* Do all ports that get a copy take a frame of `len` bytes? Verified by itself, as tier0_apply().
+ */
+__attribute__((noinline)) int tier0_may_copy(const struct tier0_slot *slot, __u32 len)
+{
+	if (!slot)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < TIER0_OPS_MAX && i < slot->n_ops; i++) {
+		const struct tier0_target *target;
+		__u32 port_no = slot->ops[i].value;
+
+		if (slot->ops[i].type != TIER0_OP_OUTPUT)
+			continue;
+		target = bpf_map_lookup_elem(&tier0_targets, &port_no);
+		if (!target || !(target->flags & TIER0_TARGET_XDP) || len > target->max_len)
+			return 0;
+	}
+	return 1;
+}
+
 /* Is all there that the steps need? */
 FLOW_INLINE bool tier0_may_apply(struct xdp_md *ctx, const struct tier0_slot *slot,
 				 const struct flow_key *key, const struct flow_layout *layout,
@@ -216,6 +253,9 @@ FLOW_INLINE bool tier0_may_apply(struct xdp_md *ctx, const struct tier0_slot *sl
 	else if (slot->vlan == TIER0_VLAN_POP)
 		len -= FLOW_VLAN_SIZE;
 	if (len > target->max_len || (is_split && !(target->flags & TIER0_TARGET_FRAGS)))
+		return false;
+	/* Of a frame of several buffers the kernel would copy the first one alone. */
+	if (slot->group && (is_split || !tier0_may_copy(slot, len)))
 		return false;
 	return !(tier0_port.flags & TIER0_PORT_PARTIAL) ||
 	       !tier0_is_partial(ctx, key, layout->l3_off, layout->l4_off, shift);
@@ -255,6 +295,25 @@ FLOW_INLINE int tier0_change(struct xdp_md *ctx, const struct tier0_slot *slot,
 	return 0;
 }
 
+/* Aims the packet at each device of a group. Returns an XDP action. Verified by itself. */
+__attribute__((noinline)) int tier0_redirect_copies(__u32 group)
+{
+	void *devices;
+
+	if (!tier0_groups_on)
+		return XDP_ABORTED;
+	devices = bpf_map_lookup_elem(&tier0_groups, &group);
+	return devices ? (int)bpf_redirect_map(devices, 0, BPF_F_BROADCAST) : XDP_ABORTED;
+}
+
+/* Aims the packet, which may still change, at the ports that get it. Returns an XDP action. */
+FLOW_INLINE int tier0_redirect(const struct tier0_slot *slot)
+{
+	if (slot->group)
+		return tier0_redirect_copies(slot->group);
+	return (int)bpf_redirect_map(&tier0_devices, slot->output, 0);
+}
+
 /*
  * Looks the packet up and carries the answer out. `key` is complete but for in_port; `off_tag`: the
  * tag that the NIC took off, as it would stand in the frame, and that `key` and `layout` count; 0:
@@ -265,7 +324,6 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 {
 	__u32 shift = off_tag ? FLOW_VLAN_SIZE : 0, slot_no;
 	struct tier0_slot *slot;
-	int action;
 
 	key->in_port = *(volatile __u32 *)&tier0_port.in_port;
 	if (!key->in_port)
@@ -280,16 +338,14 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 		tier0_count(slot, len + shift);
 		return XDP_DROP;
 	}
-	if (!tier0_may_apply(ctx, slot, key, layout, len, shift))
+	/* Without a redirect the device has vanished this very moment. */
+	if (!tier0_may_apply(ctx, slot, key, layout, len, shift) ||
+	    tier0_redirect(slot) != XDP_REDIRECT)
 		return TIER0_MISS;
-	if ((slot->n_ops || slot->vlan || off_tag) &&
-	    tier0_change(ctx, slot, key, layout, off_tag))
+	if ((slot->n_ops || slot->vlan || off_tag) && tier0_change(ctx, slot, key, layout, off_tag))
 		return TIER0_MISS;
-	action = (int)bpf_redirect_map(&tier0_devices, slot->output, 0);
-	/* Else the device has vanished this very moment. */
-	if (action == XDP_REDIRECT)
-		tier0_count(slot, len + shift);
-	return action;
+	tier0_count(slot, len + shift);
+	return XDP_REDIRECT;
 }
 
 #endif /* VSWITCH_BPF_TIER0_XDP_H */

@@ -135,6 +135,7 @@ static int open_skeleton(struct xdp_prog *prog, const struct xdp_prog_config *co
 	bpf_program__set_flags(prog->program, flags);
 	bpf_map__set_max_entries(skel->maps.xsks, config->n_queues);
 	skel->rodata->xdp_host_on = config->keep_host;
+	skel->rodata->tier0_groups_on = maps && maps->groups_fd >= 0;
 	skel->bss->pinned_xdp = (struct pinned_xdp){
 		.mode = config->mode,
 		.frags = config->frags,

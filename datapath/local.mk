@@ -69,6 +69,8 @@ datapath_libdatapath_a_SOURCES = \
 	datapath/tier0_compile.h \
 	datapath/tier0_flow.c \
 	datapath/tier0_flow.h \
+	datapath/tier0_group.c \
+	datapath/tier0_group.h \
 	datapath/tier0_priv.h \
 	datapath/vnet_hdr.c \
 	datapath/vnet_hdr.h \

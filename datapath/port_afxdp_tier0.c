@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bpf/tier0_maps.h"
 #include "datapath/datapath.h"
 #include "datapath/netdev_xdp.h"
 #include "datapath/port_afxdp_priv.h"
@@ -84,6 +85,7 @@ void port_afxdp_start_tier0(struct afxdp_port *port, bool gets_partial_csums)
 		return;
 	tier0->program = port->prog->tier0;
 	tier0->sends_by = TIER0_TARGET_XDP;
+	tier0->several = port->tier0_maps->groups_fd >= 0;
 	if (tier0->program)
 		tier0->program->flags = gets_partial_csums ? TIER0_PORT_PARTIAL : 0;
 	else

@@ -141,6 +141,8 @@ const struct tier0_maps *tier0_reserve(struct tier0 *tier0, struct error *why)
 	}
 	if (tier0_maps_reserve(&tier0->maps, tier0->max_flows, &tier0->why))
 		return give_up(tier0, why);
+	if (tier0->maps.groups_fd < 0)
+		log_info("XDP programs send no copies: %s", tier0->maps.why_no_groups.text);
 	tier0->entries = calloc(tier0->maps.n_slots, sizeof(*tier0->entries));
 	if (!tier0->entries) {
 		error_set(&tier0->why, ENOMEM, "no memory for %u flows", tier0->maps.n_slots);
@@ -440,6 +442,8 @@ void tier0_remove(struct tier0 *tier0, uint32_t slot_no)
 
 	if (!atomic_load(&tier0->is_kept))
 		take_out(tier0, slot_no, entry);
+	if (!entry->is_unclaimed)
+		tier0_group_put(tier0, tier0->maps.slots[slot_no].group);
 	entry->state = TIER0_LEAVING;
 	entry->label = tier0_get_label(tier0);
 	atomic_fetch_add(&tier0->n_waiting, 1);
@@ -517,6 +521,7 @@ void tier0_forget_port(struct tier0 *tier0, uint32_t no)
 	tier0_wait(tier0);
 	/* Fails where there is none. */
 	(void)!tier0_maps_set_device(&tier0->maps, no, 0);
+	tier0_group_forget(tier0, no);
 	tier0->is_target[no] = false;
 	memset(&tier0->maps.names[no], 0, sizeof(tier0->maps.names[no]));
 }

@@ -279,7 +279,8 @@ static void claim(struct worker *worker, const struct port *in, uint32_t slot_no
 	if (flow->tier0_slot ||
 	    memcmp(&flow->subtable->mask, &tier0->maps.control->masks[entry->mask_no].key,
 		   sizeof(flow->subtable->mask)) ||
-	    tier0_flow_compile(tier0, in, flow, &now) || !does_same(slot, &now))
+	    tier0_flow_compile(tier0, in, flow, &now) || !does_same(slot, &now) ||
+	    !tier0_group_adopt(tier0, slot_no))
 		return;
 	flow->used_ns = __atomic_load_n(&slot->used_ns, __ATOMIC_RELAXED);
 	flow->tier0_slot = slot_no;

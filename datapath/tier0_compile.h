@@ -38,6 +38,7 @@
 	X(CHECKSUM, "checksums that the sender left to a device")                                  \
 	X(MASKS, "no room for a further mask")                                                     \
 	X(ROOM, "no room for further flows")                                                       \
+	X(GROUPS, "no room for a further set of output ports")                                     \
 	X(BUCKET, "no room in its hash bucket")                                                    \
 	X(OTHER, "another worker's flow is there")
 

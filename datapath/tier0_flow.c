@@ -161,7 +161,14 @@ static enum tier0_reason try_insert(struct worker *worker, const struct port *in
 
 	if (why)
 		return why;
-	why = tier0_insert(tier0, &flow->key, mask, &slot, flow->generation, &flow->tier0_slot);
+	if (in->tier0.sends_by == TIER0_TARGET_XDP)
+		why = tier0_group_take(tier0, &slot);
+	if (!why) {
+		why = tier0_insert(tier0, &flow->key, mask, &slot, flow->generation,
+				   &flow->tier0_slot);
+		if (why)
+			tier0_group_put(tier0, slot.group);
+	}
 	atomic_fetch_add(&tier0->insert_ns, clock_now() - start_ns);
 	if (!why)
 		tier0->entries[flow->tier0_slot].drop_reason = flow->drop_reason;

@@ -3,8 +3,8 @@
 #define DATAPATH_TIER0_PRIV_H
 
 /*
- * What the parts of tier 0 share: tables and ports (tier0.c), the workers' flows (tier0_flow.c),
- * and what another process has left (tier0_adopt.c).
+ * What the parts of tier 0 share: tables and ports (tier0.c), sets of output ports (tier0_group.c),
+ * the workers' flows (tier0_flow.c), and what another process has left (tier0_adopt.c).
  *
  * A slot is free; or in use: in its bucket, found by programs; or leaving: taken out of the bucket,
  * but maybe still in the hands of a program, until the grace period of its label has passed.
@@ -15,6 +15,7 @@
 
 #include "bpf/tier0_maps.h"
 #include "datapath/tier0.h"
+#include "datapath/tier0_group.h"
 #include "lib/mutex.h"
 
 enum tier0_state { TIER0_FREE, TIER0_IN_USE, TIER0_LEAVING };
@@ -69,6 +70,7 @@ struct tier0 {
 	uint64_t n_inserted;
 	uint64_t n_refused;
 	struct tier0_mask_info masks[TIER0_MASKS_MAX];
+	struct tier0_group groups[TIER0_GROUPS_MAX];
 	/* The control thread's. */
 	bool is_target[TIER0_PORTS]; /* the port has a device in the map */
 };

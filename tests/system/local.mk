@@ -43,6 +43,10 @@ system_tests += tests/system/test_tier0_tc.sh
 check_PROGRAMS += tests/system/tier0_tc
 tests_system_tier0_tc_SOURCES = tests/system/tier0_tc.c $(tier0_cases)
 
+system_tests += tests/system/test_tier0_group.sh
+check_PROGRAMS += tests/system/tier0_group
+tests_system_tier0_group_SOURCES = tests/system/tier0_group.c $(bed)
+
 system_tests += tests/system/test_packet.sh
 check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)

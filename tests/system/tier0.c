@@ -37,6 +37,14 @@
 /* Type of the ports: "afxdp" or "veth", by which the programs are XDP's or tc's. */
 static const char *port_type = "afxdp";
 
+/* An answer: to both ports. */
+#define ANSWER_BOTH 4
+/* An answer: to both and maybe back, so many times that no two of N_SETS sources have the same set
+ * of outputs. A fifth of them has more than tier 0 can express, but of the rest there are more than
+ * it has groups. */
+#define ANSWER_OFTEN 5
+#define N_SETS 100
+
 #define PATIENCE_NS (60 * CLOCK_NS_PER_S)
 
 static struct bed {
@@ -54,7 +62,7 @@ enum mask_kind {
 };
 
 /* What the pipeline says and hears. */
-static atomic_uint answer; /* port where all goes; 0: drop */
+static atomic_uint answer; /* port where all goes, or ANSWER_*; 0: drop */
 static atomic_uint mask_kind; /* enum mask_kind */
 static atomic_uint change; /* enum action_type, of a tag; ACTION_OUTPUT: none */
 static atomic_uint_fast64_t credited, credited_bytes;
@@ -75,6 +83,12 @@ static void *make_cookie(const struct flow_key *key)
 	unsigned int port = key->in_port == 1 ? atomic_load(&answer) : 0;
 
 	return (void *)(uintptr_t)(1 + port + atomic_load(&change) * 16);
+}
+
+static void add_outputs(struct action_list *actions, unsigned int port, unsigned int n)
+{
+	for (; n; n--)
+		assert_int_equal(action_list_append_output(actions, port), 0);
 }
 
 static void translate(void *aux UNUSED, const struct flow_key *key,
@@ -103,8 +117,16 @@ static void translate(void *aux UNUSED, const struct flow_key *key,
 		assert_int_equal(action_list_append(&verdict->actions, &tag), 0);
 	verdict->cookie = make_cookie(key);
 	verdict->drop_reason = DROP_RULE_DROP;
-	if (port)
-		assert_int_equal(action_list_append_output(&verdict->actions, port), 0);
+	if (port == ANSWER_OFTEN) {
+		add_outputs(&verdict->actions, 1, key->dl_src[5] / 25);
+		add_outputs(&verdict->actions, 2, 1 + key->dl_src[5] / 5 % 5);
+		add_outputs(&verdict->actions, 3, 1 + key->dl_src[5] % 5);
+	} else if (port == ANSWER_BOTH) {
+		add_outputs(&verdict->actions, 2, 1);
+		add_outputs(&verdict->actions, 3, 1);
+	} else {
+		add_outputs(&verdict->actions, port, port != 0);
+	}
 }
 
 static bool revalidate(void *aux UNUSED, void *cookie, const struct flow_key *key,
@@ -264,7 +286,7 @@ static void check_balance(uint64_t n_sent)
 		out += sums[i].tx_packets;
 		drops += count_drops(&sums[i]);
 	}
-	assert_int_equal(sums[0].rx_packets, out + drops);
+	assert_int_equal(sums[0].rx_packets + sums[0].copies, out + drops);
 	assert_int_equal(sums[0].rx_bytes, sums[0].rx_packets * wire_len);
 	assert_int_equal(atomic_load(&credited), sums[0].rx_packets);
 	assert_int_equal(atomic_load(&credited_bytes), sums[0].rx_bytes);
@@ -473,15 +495,17 @@ static void test_flips(void **state UNUSED)
 	destroy();
 }
 
-/* A port that goes takes its flows along; another one in its place starts with none. */
-static void test_removal(void **state UNUSED)
+/* A port that goes takes its flows along; another one in its place starts with none. `rest`: the
+ * port where packets still may go. */
+static void remove_under_traffic(unsigned int all, unsigned int rest)
 {
 	struct traffic traffic;
 
 	create(true, 0);
+	atomic_store(&answer, all);
 	start_traffic(&traffic);
 	for (int i = 0; i < REMOVALS; i++) {
-		struct period period = {.answer = 0};
+		struct period period = {.answer = rest};
 		uint64_t before = count_tier0(), end = clock_now() + PATIENCE_NS;
 
 		/* A slot that was given up is free when it has been swept. */
@@ -502,6 +526,16 @@ static void test_removal(void **state UNUSED)
 	stop_traffic(&traffic);
 	free_received();
 	destroy();
+}
+
+static void test_removal(void **state UNUSED)
+{
+	remove_under_traffic(2, 0);
+}
+
+static void test_removal_of_one(void **state UNUSED)
+{
+	remove_under_traffic(ANSWER_BOTH, 3);
 }
 
 /* Idle flows leave, and their places are used again. */
@@ -581,6 +615,85 @@ static void test_masks(void **state UNUSED)
 	assert_int_equal(stats.n_flows, TIER0_MASKS_MAX);
 	assert_true(stats.n_refused > 0);
 	assert_in_range(count_tier0(), n / 2, n * 3 / 4);
+	destroy();
+}
+
+/* Reads a packet from both sinks. */
+static void receive_both(uint32_t serial)
+{
+	uint8_t frame[2048], expected[FRAME_LEN];
+
+	bed_fill(expected, sizeof(expected), 0);
+	expected[11] = 0;
+	memcpy(expected + SERIAL_OFFSET, &serial, sizeof(serial));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bed_receive_test(bed.sinks[i], frame, sizeof(frame), 10000),
+				 FRAME_LEN);
+		assert_memory_equal(frame, expected, sizeof(expected));
+	}
+}
+
+/* Each packet comes out of both ports, whole and once. */
+static void test_both(void **state UNUSED)
+{
+	uint64_t n, before;
+
+	create(true, 0);
+	atomic_store(&answer, ANSWER_BOTH);
+	n = warm_up();
+	check_balance(n);
+	/* What the warming up has sent. */
+	while (bed_receive(bed.sinks[0], NULL, 0, 10) >= 0 ||
+	       bed_receive(bed.sinks[1], NULL, 0, 10) >= 0)
+		;
+	before = count_tier0();
+	for (int i = 0; i < 1000; i++) {
+		uint32_t serial = atomic_load(&next_serial);
+
+		n += send_one();
+		receive_both(serial);
+	}
+	check_balance(n);
+	assert_true(count_tier0() - before > 990);
+	for (int i = 0; i < 20000; i++)
+		n += send_one();
+	check_balance(n);
+	destroy();
+}
+
+/* More sets of output ports than there are groups: flows that find none stay in user space. */
+static void test_sets(void **state UNUSED)
+{
+	struct tier0_stats stats;
+	uint64_t n;
+
+	/* tc programs send copies one by one. */
+	if (!strcmp(port_type, "veth"))
+		skip();
+	create(true, 0);
+	n_sources = N_SETS;
+	atomic_store(&mask_kind, MASK_SOURCE);
+	atomic_store(&answer, ANSWER_OFTEN);
+	n = send_each(200);
+	check_balance(n);
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_int_equal(stats.n_flows, TIER0_GROUPS_MAX - 1);
+	assert_true(stats.n_refused > 0);
+	assert_in_range(count_tier0(), n / 4, n * 3 / 4);
+	/* All go, and others come. */
+	atomic_store(&answer, 2);
+	datapath_invalidate(bed.dp);
+	n += send_each(200);
+	for (int i = 0; i < 3; i++) {
+		datapath_sweep(bed.dp, 1000 * CLOCK_NS_PER_S);
+		datapath_fold_counters(bed.dp);
+	}
+	atomic_store(&answer, ANSWER_OFTEN);
+	datapath_invalidate(bed.dp);
+	n += send_each(200);
+	check_balance(n);
+	datapath_get_tier0_stats(bed.dp, &stats);
+	assert_int_equal(stats.n_flows, TIER0_GROUPS_MAX - 1);
 	destroy();
 }
 
@@ -684,12 +797,19 @@ static void test_no_target(void **state UNUSED)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counters),  cmocka_unit_test(test_confirmed),
+		cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_confirmed),
 		cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_full), cmocka_unit_test(test_masks),
-		cmocka_unit_test(test_tag),	  cmocka_unit_test(test_off),
-		cmocka_unit_test(test_no_target), cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_tag),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_both),
+		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_no_target),
+		cmocka_unit_test(test_flips),
 		cmocka_unit_test(test_removal),
+		cmocka_unit_test(test_removal_of_one),
 	};
 
 	if (argc > 1)

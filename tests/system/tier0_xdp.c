@@ -26,6 +26,10 @@
 #include "tests/unit/test.h"
 
 #define N_CASES 20000
+/* Of the ports that get copies; which devices it has does not matter here. */
+#define GROUP 3
+/* A frame of several buffers. */
+#define LONG_LEN 9000
 
 static struct vswitch_xdp_bpf *skel;
 static struct tier0_maps maps;
@@ -38,6 +42,7 @@ static struct {
 	uint32_t n_dropped;
 	uint32_t n_left; /* had to be left to user space */
 	uint32_t n_partial;
+	uint32_t n_copies; /* sent to several ports */
 	uint32_t n_other; /* of another flow */
 	uint32_t by_type[ACTION_SET_VLAN_TCI + 1]; /* of those that were sent */
 } seen;
@@ -50,8 +55,10 @@ static int load(void **state UNUSED)
 	tier0_cases_init();
 	assert_int_equal(tier0_maps_create(&maps, NULL), 0);
 	assert_int_equal(tier0_maps_reserve(&maps, 64, NULL), 0);
+	assert_true(maps.groups_fd >= 0);
 	skel = vswitch_xdp_bpf__open();
 	assert_non_null(skel);
+	skel->rodata->tier0_groups_on = true;
 	bpf_object__for_each_program(program, skel->obj)
 		bpf_program__set_autoload(program, program == skel->progs.vswitch_xdp_t0);
 	bpf_program__set_flags(skel->progs.vswitch_xdp_t0, BPF_F_XDP_HAS_FRAGS);
@@ -62,6 +69,7 @@ static int load(void **state UNUSED)
 	maps.targets[TIER0_CASE_OUT] = (struct tier0_target){.max_len = TIER0_CASE_LEN_MAX,
 							     .ifindex = if_nametoindex("p0"),
 							     .flags = TIER0_TARGET_XDP};
+	maps.targets[TIER0_CASE_COPY] = maps.targets[TIER0_CASE_OUT];
 	skel->bss->tier0_port.in_port = TIER0_CASE_IN;
 	maps.control->generation = 7;
 	return 0;
@@ -78,9 +86,18 @@ static int unload(void **state UNUSED)
 
 /* ---- running them ---- */
 
+static bool has_copies(const struct tier0_slot *slot)
+{
+	for (uint32_t i = 0; i < slot->n_ops; i++)
+		if (slot->ops[i].type == TIER0_OP_OUTPUT)
+			return true;
+	return false;
+}
+
 /* Puts the case's flow in, and says what its port's frames may be. */
 static void install(struct tier0_case *c, struct random *rng)
 {
+	c->slot.group = has_copies(&c->slot) ? GROUP : 0;
 	tier0_case_install(c, rng, &maps);
 	skel->bss->tier0_port.flags = c->maybe_partial ? TIER0_PORT_PARTIAL : 0;
 }
@@ -118,6 +135,7 @@ static void check_sent(const struct tier0_case *c, const uint8_t *out, uint32_t 
 		tier0_case_fail(c, "other bytes than in user space");
 	}
 	seen.n_sent++;
+	seen.n_copies += has_copies(&c->slot);
 	seen.n_changed += len != c->len || memcmp(out, c->frame, len) != 0;
 	for (uint32_t i = 0; i < c->n_actions; i++)
 		seen.by_type[c->actions[i].type]++;
@@ -163,19 +181,20 @@ static void test_same_bytes(void **state UNUSED)
 
 		c.seed = test_seed() + i;
 		random_init(&rng, c.seed);
-		if (!tier0_case_make(&c, &rng, false))
+		if (!tier0_case_make(&c, &rng, true))
 			continue;
 		seen.n_compiled++;
 		install(&c, &rng);
 		check(&c, true);
 		check(&c, tier0_case_mutate(&c, &rng, &maps));
 	}
-	print_message("%u compiled, %u sent, %u of them changed, %u dropped, %u left, %u partial, "
-		      "%u others\n",
-		      seen.n_compiled, seen.n_sent, seen.n_changed, seen.n_dropped, seen.n_left,
-		      seen.n_partial, seen.n_other);
+	print_message("%u compiled, %u sent, %u of them changed, %u to several, %u dropped, "
+		      "%u left, %u partial, %u others\n",
+		      seen.n_compiled, seen.n_sent, seen.n_changed, seen.n_copies, seen.n_dropped,
+		      seen.n_left, seen.n_partial, seen.n_other);
 	assert_true(seen.n_compiled > N_CASES / 4);
 	assert_true(seen.n_changed > N_CASES / 8);
+	assert_true(seen.n_copies > N_CASES / 20);
 	assert_true(seen.n_dropped > N_CASES / 100);
 	assert_true(seen.n_left > N_CASES / 100);
 	assert_true(seen.n_partial > N_CASES / 400);
@@ -223,11 +242,62 @@ static void test_stale(void **state UNUSED)
 	assert_int_equal(run(&c, out, &len), XDP_REDIRECT);
 }
 
+/* Runs the program on a frame of `len` bytes. Returns its action. */
+static uint32_t run_plain(uint32_t len)
+{
+	static uint8_t frame[LONG_LEN];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
+
+	memset(frame, 2, sizeof(frame));
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.vswitch_xdp_t0), &opts),
+			 0);
+	return opts.retval;
+}
+
+/* Copies go to all of the ports or to none. */
+static void test_copies(void **state UNUSED)
+{
+	static struct tier0_case c = {.len = 60, .n_actions = 2};
+	struct tier0_target *out = &maps.targets[TIER0_CASE_OUT];
+	struct tier0_target *copy = &maps.targets[TIER0_CASE_COPY];
+	struct random rng;
+
+	random_init(&rng, test_seed());
+	c.actions[0] = (struct action){.type = ACTION_OUTPUT, .port = TIER0_CASE_OUT};
+	c.actions[1] = (struct action){.type = ACTION_OUTPUT, .port = TIER0_CASE_COPY};
+	memset(c.frame, 2, sizeof(c.frame));
+	assert_int_equal(flow_key_parse(c.frame, c.frame + c.len, c.len, &c.key, &c.layout), 0);
+	c.key.in_port = TIER0_CASE_IN;
+	c.mask.in_port = UINT32_MAX;
+	assert_int_equal(tier0_compile(&c.key, &c.mask, c.actions, 2, true, &c.slot), 0);
+	install(&c, &rng);
+	assert_int_equal(run_plain(60), XDP_REDIRECT);
+	copy->max_len = 59;
+	assert_int_equal(run_plain(60), XDP_PASS);
+	copy->max_len = 60;
+	assert_int_equal(run_plain(60), XDP_REDIRECT);
+	copy->flags = TIER0_TARGET_TC;
+	assert_int_equal(run_plain(60), XDP_PASS);
+	copy->flags = out->flags = TIER0_TARGET_XDP | TIER0_TARGET_FRAGS;
+	copy->max_len = out->max_len = LONG_LEN;
+	assert_int_equal(run_plain(60), XDP_REDIRECT);
+	/* Of several buffers only one would be copied; to a single port they go. */
+	assert_int_equal(run_plain(LONG_LEN), XDP_PASS);
+	maps.slots[TIER0_CASE_SLOT].group = 0;
+	assert_int_equal(run_plain(LONG_LEN), XDP_REDIRECT);
+	/* A group that is not there. */
+	maps.slots[TIER0_CASE_SLOT].group = TIER0_GROUPS_MAX;
+	assert_int_equal(run_plain(60), XDP_PASS);
+	out->flags = copy->flags = TIER0_TARGET_XDP;
+	out->max_len = copy->max_len = TIER0_CASE_LEN_MAX;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_bytes),
 		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_copies),
 	};
 
 	bed_enter();

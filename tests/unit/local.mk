@@ -48,6 +48,9 @@ tests_unit_test_port_mem_SOURCES = tests/unit/test_port_mem.c
 unit_tests += tests/unit/test_flow_cache
 tests_unit_test_flow_cache_SOURCES = tests/unit/test_flow_cache.c
 
+unit_tests += tests/unit/test_tier0_group
+tests_unit_test_tier0_group_SOURCES = tests/unit/test_tier0_group.c
+
 unit_tests += tests/unit/test_datapath
 tests_unit_test_datapath_SOURCES = tests/unit/test_datapath.c $(frames)
 unit_tests += tests/unit/test_strbuf
