@@ -14,6 +14,7 @@ bpf_libbpfload_a_SOURCES = \
 	bpf/pin_dir.h \
 	bpf/pinned_xdp.h \
 	bpf/tier0.h \
+	bpf/tier0_csum.h \
 	bpf/tier0_maps.c \
 	bpf/tier0_maps.h \
 	bpf/tier0_tc.h \

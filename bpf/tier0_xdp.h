@@ -3,10 +3,8 @@
  * tier0_xdp.h - what an XDP program does with a packet that tier 0 knows (see tier0.h).
  *
  * Everything that could make the answer fail is asked before the first byte is changed: headers
- * that the steps need, TTL, the egress port's MTU, a checksum that the sender has left to a device.
- * What does not pass goes to user space unchanged, which does the same or counts the drop.
- *
- * Checksums follow datapath/action_apply.c bit by bit: RFC 1624, 16 bits at a time.
+ * that the steps need, TTL, the egress port's MTU. What does not pass goes to user space unchanged,
+ * which does the same or counts the drop. For checksums see tier0_csum.h.
  *
  * Thread-safety: each packet is on one processor.
  */
@@ -15,6 +13,7 @@
 
 #include "bpf/flow_parse.h"
 #include "bpf/tier0.h"
+#include "bpf/tier0_csum.h"
 
 /* Datapath port number -> device. */
 struct {
@@ -40,34 +39,6 @@ struct {
 
 /* Set before loading: without, the verifier leaves out what needs that map. */
 const volatile __u32 tier0_groups_on;
-
-/* Headers lie in the first FLOW_HEADERS_SIZE_MAX bytes; the verifier wants to see it. */
-#define TIER0_BOUND(offset) ((offset) & (FLOW_HEADERS_SIZE_MAX - 1))
-
-/* RFC 1624, equation 3. */
-FLOW_INLINE __u16 tier0_csum_replace(__u16 csum, __u16 old, __u16 now)
-{
-	__u32 sum = (__u16)~csum + (__u32)(__u16)~old + now;
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)~sum;
-}
-
-FLOW_INLINE __u16 tier0_csum_replace_l4(__u16 csum, __u16 old, __u16 now, __u32 kind)
-{
-	if (old == now || ((kind & TIER0_CSUM_UDP) && csum == 0))
-		return csum;
-	csum = tier0_csum_replace(csum, old, now);
-	return (kind & TIER0_CSUM_UDP) && csum == 0 ? 0xffff : csum;
-}
-
-FLOW_INLINE flow_u16 *tier0_at16(struct xdp_md *ctx, __u32 offset)
-{
-	__u8 *p = (__u8 *)(long)ctx->data + TIER0_BOUND(offset);
-
-	return p + 2 <= (__u8 *)(long)ctx->data_end ? (flow_u16 *)p : NULL;
-}
 
 FLOW_INLINE void tier0_patch_sums(struct xdp_md *ctx, __u8 sums, __u32 old, __u32 now, __u32 l3_off,
 				  __u32 csum)
@@ -167,51 +138,6 @@ FLOW_INLINE int tier0_pop_vlan(struct xdp_md *ctx)
 	return bpf_xdp_adjust_head(ctx, FLOW_VLAN_SIZE);
 }
 
-/* Sum of 16-bit words, folded; not complemented. */
-FLOW_INLINE __u16 tier0_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)sum;
-}
-
-/*
- * Is the L4 checksum nothing but the pseudo-header's sum, to be finished by the device? As
- * packet_resolve_csum() in datapath/offload.c. `shift`: bytes of a tag that the offsets count and
- * the frame lacks.
- */
-FLOW_INLINE bool tier0_is_partial(struct xdp_md *ctx, const struct flow_key *key, __u32 l3_off,
-				  __u32 l4_off, __u32 shift)
-{
-	__u64 sum;
-	flow_u16 *len, *csum;
-
-	if (!l4_off || (key->nw_proto != 6 && key->nw_proto != 17))
-		return false;
-	if (key->dl_type == FLOW_BE16(0x0800)) {
-		if (key->nw_frag)
-			return false;
-		len = tier0_at16(ctx, l3_off - shift + 2);
-		if (!len)
-			return true;
-		sum = __builtin_bswap16(*len) - (l4_off - l3_off);
-		sum = (__u64)__builtin_bswap32((__u32)sum) + key->nw_src + key->nw_dst;
-	} else {
-		len = tier0_at16(ctx, l3_off - shift + 4);
-		if (!len)
-			return true;
-		sum = __builtin_bswap16(*len) + 40u - (l4_off - l3_off);
-		sum = __builtin_bswap32((__u32)sum);
-		for (int i = 5; i < 9; i++)
-			sum += (key->w[i] & 0xffffffff) + (key->w[i] >> 32);
-	}
-	sum += __builtin_bswap32(key->nw_proto);
-	csum = tier0_at16(ctx, l4_off - shift + (key->nw_proto == 6 ? 16 : 6));
-	return !csum || *csum == tier0_fold(sum);
-}
-
 /* Do all ports that get a copy take a frame of `len` bytes? Verified by itself, as tier0_apply().
  */
 __attribute__((noinline)) int tier0_may_copy(const struct tier0_slot *slot, __u32 len)
@@ -232,10 +158,10 @@ __attribute__((noinline)) int tier0_may_copy(const struct tier0_slot *slot, __u3
 	return 1;
 }
 
-/* Is all there that the steps need? */
+/* Is all there that the steps need? Says in `partial` whether the checksum is to be finished. */
 FLOW_INLINE bool tier0_may_apply(struct xdp_md *ctx, const struct tier0_slot *slot,
 				 const struct flow_key *key, const struct flow_layout *layout,
-				 __u32 len, __u32 shift)
+				 __u32 len, __u32 shift, bool *partial)
 {
 	bool is_split = len > (__u64)((__u8 *)(long)ctx->data_end - (__u8 *)(long)ctx->data);
 	const struct tier0_target *target;
@@ -257,14 +183,15 @@ FLOW_INLINE bool tier0_may_apply(struct xdp_md *ctx, const struct tier0_slot *sl
 	/* Of a frame of several buffers the kernel would copy the first one alone. */
 	if (slot->group && (is_split || !tier0_may_copy(slot, len)))
 		return false;
-	return !(tier0_port.flags & TIER0_PORT_PARTIAL) ||
-	       !tier0_is_partial(ctx, key, layout->l3_off, layout->l4_off, shift);
+	*partial = (tier0_port.flags & TIER0_PORT_PARTIAL) &&
+		   tier0_is_partial(ctx, key, layout->l3_off, layout->l4_off, shift);
+	return !*partial || (!is_split && len + FLOW_VLAN_SIZE < TIER0_CSUM_FRAME_MAX);
 }
 
 /* Changes the headers. Returns 0, or -1 when there is no room for a tag: nothing was changed. */
 FLOW_INLINE int tier0_change(struct xdp_md *ctx, const struct tier0_slot *slot,
 			     const struct flow_key *key, const struct flow_layout *layout,
-			     __be32 off_tag)
+			     __be32 off_tag, bool partial)
 {
 	__u32 l3_off = layout->l3_off, l4_off = layout->l4_off, csum;
 	__u32 vlan = slot->vlan, n_ops = slot->n_ops;
@@ -287,6 +214,11 @@ FLOW_INLINE int tier0_change(struct xdp_md *ctx, const struct tier0_slot *slot,
 		l4_off += l4_off ? FLOW_VLAN_SIZE : 0;
 	}
 	csum = tier0_find_csum(key, l4_off);
+	if (partial) {
+		tier0_finish_csum(ctx, l4_off, csum & TIER0_CSUM_OFFSET);
+		/* It is never 0 from here on, as a UDP one. */
+		csum |= TIER0_CSUM_UDP;
+	}
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < TIER0_OPS_MAX && i < n_ops; i++)
 		tier0_apply(ctx, &slot->ops[i], l3_off, l4_off, csum);
@@ -324,6 +256,7 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 {
 	__u32 shift = off_tag ? FLOW_VLAN_SIZE : 0, slot_no;
 	struct tier0_slot *slot;
+	bool partial = false;
 
 	key->in_port = *(volatile __u32 *)&tier0_port.in_port;
 	if (!key->in_port)
@@ -339,10 +272,11 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 		return XDP_DROP;
 	}
 	/* Without a redirect the device has vanished this very moment. */
-	if (!tier0_may_apply(ctx, slot, key, layout, len, shift) ||
+	if (!tier0_may_apply(ctx, slot, key, layout, len, shift, &partial) ||
 	    tier0_redirect(slot) != XDP_REDIRECT)
 		return TIER0_MISS;
-	if ((slot->n_ops || slot->vlan || off_tag) && tier0_change(ctx, slot, key, layout, off_tag))
+	if ((slot->n_ops || slot->vlan || off_tag || partial) &&
+	    tier0_change(ctx, slot, key, layout, off_tag, partial))
 		return TIER0_MISS;
 	tier0_count(slot, len + shift);
 	return XDP_REDIRECT;

@@ -191,6 +191,15 @@ static bool is_final(uint8_t reason)
 	}
 }
 
+static bool has_partial_csum(const struct packet *packet)
+{
+	struct packet copy = *packet;
+
+	if (copy.csum == PACKET_CSUM_MAYBE)
+		packet_resolve_csum(&copy);
+	return copy.csum == PACKET_CSUM_PARTIAL;
+}
+
 void tier0_flow_consider(struct worker *worker, const struct port *in, struct flow *flow,
 			 const struct packet *packet)
 {
@@ -211,16 +220,11 @@ void tier0_flow_consider(struct worker *worker, const struct port *in, struct fl
 		flow->tier0_reason = TIER0_COLD;
 		return;
 	}
-	if (packet->csum == PACKET_CSUM_PARTIAL || packet->csum == PACKET_CSUM_MAYBE) {
-		struct packet copy = *packet;
-
-		if (copy.csum == PACKET_CSUM_MAYBE)
-			packet_resolve_csum(&copy);
-		if (copy.csum == PACKET_CSUM_PARTIAL &&
-		    (in->tier0.program->flags & TIER0_PORT_PARTIAL)) {
-			flow->tier0_reason = TIER0_CHECKSUM;
-			return;
-		}
+	/* A program finishes them where the frame lies in one buffer. */
+	if (packet->next && (in->tier0.program->flags & TIER0_PORT_PARTIAL) &&
+	    has_partial_csum(packet)) {
+		flow->tier0_reason = TIER0_CHECKSUM;
+		return;
 	}
 	worker->n_tier0_round++;
 	flow->tier0_reason = (uint8_t)try_insert(worker, in, flow);

@@ -28,6 +28,44 @@ ping_fast()
 	in_ns c1 ping -q -i 0.002 -c "$1" -W 1 192.0.2.2
 }
 
+# listens: somebody in c2 has UDP port 7000
+listens()
+{
+	in_ns c2 grep -q ':1B58 ' /proc/net/udp /proc/net/udp6
+}
+
+# udp_echo PYTHON-FAMILY FROM TO: 2000 datagrams of all sizes there and back
+udp_echo()
+{
+	in_ns c2 timeout 60 python3 -c "
+import socket
+s = socket.socket(socket.$1, socket.SOCK_DGRAM)
+s.bind(('$3', 7000))
+for i in range(2000):
+    s.sendto(*s.recvfrom(2000))" &
+	udp_server=$!
+	wait_for 20 listens && in_ns c1 timeout 60 python3 -c "
+import os, socket
+s = socket.socket(socket.$1, socket.SOCK_DGRAM)
+s.bind(('$2', 0))
+s.settimeout(10)
+for i in range(2000):
+    data = os.urandom(i % 1400)
+    s.sendto(data, ('$3', 7000))
+    assert s.recv(2000) == data" && wait "$udp_server"
+}
+
+# csum_errors NAMESPACE: datagrams that its stack has thrown away
+csum_errors()
+{
+	in_ns "$1" python3 -c "
+for line in open('/proc/net/snmp6'):
+    if line.startswith('Udp6InCsumErrors'):
+        print(line.split()[1])
+udp = [line.split() for line in open('/proc/net/snmp') if line.startswith('Udp:')]
+print(dict(zip(*udp))['InCsumErrors'])"
+}
+
 # in_tier0 N: so many flows are there
 in_tier0()
 {
@@ -94,6 +132,16 @@ tier0=$(hits)
 check "they go on" ping_fast 1000
 check "each packet is counted by its rule" [ $(($(rule_packets 7) - before)) = 2000 ]
 check "most of them in tier 0" [ $(($(hits) - tier0)) -gt 1900 ]
+check "in is out" balance
+
+# ---- checksums that the sender leaves to a device
+tier0=$(hits)
+check "they talk by UDP" udp_echo AF_INET 192.0.2.1 192.0.2.2
+in_ns c1 ip -6 addr add 2001:db8::1/64 dev eth0 nodad
+in_ns c2 ip -6 addr add 2001:db8::2/64 dev eth0 nodad
+check "and IPv6" udp_echo AF_INET6 2001:db8::1 2001:db8::2
+check "most of it in tier 0" [ $(($(hits) - tier0)) -gt 7000 ]
+check "no datagram was wrong" [ "$(csum_errors c1; csum_errors c2)" = "$(printf '0\n0\n0\n0')" ]
 check "in is out" balance
 
 # ---- a flow that only the kernel sees keeps its rule and its MAC addresses

@@ -29,6 +29,51 @@ void tier0_cases_uninit(void)
 
 /* ---- making cases ---- */
 
+/* Puts an extension header between IPv6 and L4; it is no part of the pseudo-header. */
+static void add_extension(struct tier0_case *c)
+{
+	uint8_t *ip = c->frame + frame_l3(c->frame);
+	uint8_t header[8] = {ip[6], 0, 1, 4};
+	uint16_t len;
+
+	memmove(ip + 48, ip + 40, c->len - (uint32_t)(ip + 40 - c->frame));
+	memcpy(ip + 40, header, sizeof(header));
+	ip[6] = 60;
+	memcpy(&len, ip + 4, sizeof(len));
+	len = htons((uint16_t)(ntohs(len) + 8));
+	memcpy(ip + 4, &len, sizeof(len));
+	c->len += 8;
+}
+
+/* Sets the last whole word of the payload so that the checksum comes out as zero. */
+static void make_sum_zero(struct tier0_case *c)
+{
+	uint32_t l4 = frame_l4(c->frame), at = l4 + ((c->len - l4 - 2) & ~1u);
+	uint16_t word = 0;
+
+	if (at < l4 + 20)
+		return;
+	memcpy(c->frame + at, &word, sizeof(word));
+	word = (uint16_t)~csum_fold(csum_partial(c->frame + l4, c->len - l4, 0));
+	memcpy(c->frame + at, &word, sizeof(word));
+}
+
+/* What may be special about a frame with a partial checksum. */
+static void vary_partial(struct tier0_case *c, struct random *rng)
+{
+	uint32_t n = 1 + random_below(rng, 40), l4 = frame_l4(c->frame);
+
+	if (random_chance(rng, 20))
+		for (; n; n--)
+			c->frame[c->len++] = (uint8_t)random_u32(rng);
+	if (l4 && random_chance(rng, 30))
+		make_sum_zero(c);
+	if (l4 && c->frame[frame_l3(c->frame)] >> 4 == 6 && random_chance(rng, 30))
+		add_extension(c);
+	if (random_chance(rng, 5))
+		c->len -= MIN(n, c->len - 14);
+}
+
 /* A whole frame, half of the time: random packets are cut short or wrong too often. */
 static void make_frame(struct tier0_case *c, struct random *rng)
 {
@@ -46,7 +91,7 @@ static void make_frame(struct tier0_case *c, struct random *rng)
 		.ttl = (uint8_t)random_below(rng, random_chance(rng, 30) ? 5 : 256),
 		.tos = (uint8_t)random_u32(rng),
 		.payload_len = random_below(rng, 1400),
-		.partial = random_chance(rng, 10),
+		.partial = random_chance(rng, 40),
 	};
 
 	if (random_chance(rng, 50)) {
@@ -56,6 +101,8 @@ static void make_frame(struct tier0_case *c, struct random *rng)
 	if (spec.ethertype == 0x0806)
 		spec.payload_len = 28;
 	c->len = frame_build(&spec, c->frame);
+	if (spec.partial)
+		vary_partial(c, rng);
 	if (random_chance(rng, 20) && c->len > 60)
 		memset(c->frame + 14 + random_below(rng, 40), random_chance(rng, 50) ? 0xff : 0, 6);
 }
@@ -181,8 +228,8 @@ void tier0_case_install(struct tier0_case *c, struct random *rng, struct tier0_m
 		(hash >> 32) << 32 | TIER0_CASE_SLOT;
 }
 
-/* What user space makes of the packet. Returns 0 or a drop reason as a negative number. */
-int tier0_case_apply(const struct tier0_case *c, uint8_t *out, uint32_t *len, bool *is_partial)
+int tier0_case_apply(const struct tier0_case *c, bool finishes, uint8_t *out, uint32_t *len,
+		     bool *is_partial)
 {
 	struct packet *packet = packet_alloc(&cache);
 	struct flow_key key;
@@ -199,6 +246,8 @@ int tier0_case_apply(const struct tier0_case *c, uint8_t *out, uint32_t *len, bo
 		packet->csum = PACKET_CSUM_UNKNOWN;
 	for (uint32_t i = 0; i < c->n_actions && !err; i++)
 		err = action_apply(&c->actions[i], packet);
+	if (!err && finishes && packet->csum == PACKET_CSUM_PARTIAL)
+		assert_int_equal(packet_finish_csum(packet), 0);
 	*len = packet_read(packet, 0, out, TIER0_CASE_BUF_SIZE);
 	packet_free(&cache, packet);
 	return err;

@@ -12,7 +12,7 @@
  *		continue;			// cannot be expressed
  *	tier0_case_install(&c, &rng, &maps);
  *	... run ...
- *	err = tier0_case_apply(&c, expected, &expected_len, &is_partial);
+ *	err = tier0_case_apply(&c, finishes, expected, &expected_len, &is_partial);
  *
  * A case is made of its seed alone; when one fails, its seed is printed.
  *
@@ -60,8 +60,10 @@ bool tier0_case_make(struct tier0_case *c, struct random *rng, bool several);
 /* Puts the case's flow in, behind a few masks that have nothing. */
 void tier0_case_install(struct tier0_case *c, struct random *rng, struct tier0_maps *maps);
 
-/* What user space makes of the packet. Returns 0 or a drop reason as a negative number. */
-int tier0_case_apply(const struct tier0_case *c, uint8_t *out, uint32_t *len, bool *is_partial);
+/* What user space makes of the packet. `finishes`: the port where it goes takes no partial
+ * checksum. Returns 0 or a drop reason as a negative number. */
+int tier0_case_apply(const struct tier0_case *c, bool finishes, uint8_t *out, uint32_t *len,
+		     bool *is_partial);
 
 /* Does a packet that the flow is for have what the steps need? */
 bool tier0_case_has_needs(const struct tier0_case *c, uint32_t out_len);

@@ -262,7 +262,7 @@ static void check(const struct tier0_case *c, bool matches)
 	uint32_t len = 0, expected_len;
 	struct virtio_net_hdr hdr = {.flags = 0};
 	bool is_partial, is_left;
-	int err = tier0_case_apply(c, expected, &expected_len, &is_partial);
+	int err = tier0_case_apply(c, false, expected, &expected_len, &is_partial);
 	enum way way;
 
 	is_partial &= c->maybe_partial;

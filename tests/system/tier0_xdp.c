@@ -4,6 +4,8 @@
  * under random masks and action lists (BPF_PROG_TEST_RUN), and its verdict and the bytes that it
  * leaves are held against action_apply() on the same packet.
  *
+ * Where a checksum is partial user space finishes it, as it does for a port that cannot.
+ *
  * A packet that the program leaves to user space must be one that it had to, and unchanged.
  */
 #include "config.h"
@@ -19,9 +21,11 @@
 #include "bpf/pinned_xdp.h"
 #include "bpf/tier0_maps.h"
 #include "bpf/vswitch_xdp.skel.h"
+#include "datapath/offload.h"
 #include "datapath/tier0_compile.h"
 #include "tests/system/bed.h"
 #include "tests/system/tier0_cases.h"
+#include "tests/unit/frames.h"
 #include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
@@ -41,7 +45,10 @@ static struct {
 	uint32_t n_changed;
 	uint32_t n_dropped;
 	uint32_t n_left; /* had to be left to user space */
-	uint32_t n_partial;
+	uint32_t n_partial; /* sent with a checksum that was finished */
+	uint32_t n_odd; /* of these: of an odd length */
+	uint32_t n_zero; /* whose checksum came out as 0, but for changes */
+	uint32_t n_extended; /* with extension headers */
 	uint32_t n_copies; /* sent to several ports */
 	uint32_t n_other; /* of another flow */
 	uint32_t by_type[ACTION_SET_VLAN_TCI + 1]; /* of those that were sent */
@@ -141,16 +148,27 @@ static void check_sent(const struct tier0_case *c, const uint8_t *out, uint32_t 
 		seen.by_type[c->actions[i].type]++;
 }
 
+/* Notes what was special about a partial checksum that was finished. */
+static void count_finished(const struct tier0_case *c)
+{
+	const uint8_t *l4 = c->frame + c->layout.l4_off;
+	uint32_t len = c->len - c->layout.l4_off;
+
+	seen.n_partial++;
+	seen.n_odd += len & 1;
+	seen.n_zero += csum_fold(csum_partial(l4, len, 0)) == 0xffff;
+	seen.n_extended += c->layout.l4_off - c->layout.l3_off > 40;
+}
+
 /* Runs the case's packet, which is one of the flow's if `matches`, on both sides. */
 static void check(const struct tier0_case *c, bool matches)
 {
 	static uint8_t out[TIER0_CASE_BUF_SIZE], expected[TIER0_CASE_BUF_SIZE];
 	uint32_t len, expected_len;
 	bool is_partial;
-	int err = tier0_case_apply(c, expected, &expected_len, &is_partial);
+	int err = tier0_case_apply(c, true, expected, &expected_len, &is_partial);
 	uint32_t action = run(c, out, &len);
-	bool is_left = !matches || (c->n_actions && (!tier0_case_has_needs(c, expected_len) ||
-						     (is_partial && c->maybe_partial)));
+	bool is_left = !matches || (c->n_actions && !tier0_case_has_needs(c, expected_len));
 
 	if (action != (is_left ? XDP_PASS : c->n_actions ? XDP_REDIRECT : XDP_DROP))
 		tier0_case_fail(c, is_left ? "not left to user space" : "left to user space");
@@ -158,7 +176,6 @@ static void check(const struct tier0_case *c, bool matches)
 		check_left(c, out, len);
 		seen.n_other += !matches;
 		seen.n_left += matches;
-		seen.n_partial += is_partial && c->maybe_partial;
 		return;
 	}
 	if (maps.slots[TIER0_CASE_SLOT].n_packets != 1 ||
@@ -166,10 +183,13 @@ static void check(const struct tier0_case *c, bool matches)
 		tier0_case_fail(c, "counted wrongly");
 	if (err)
 		tier0_case_fail(c, "not dropped as in user space");
-	if (c->n_actions)
-		check_sent(c, out, len, expected, expected_len);
-	else
+	if (!c->n_actions) {
 		seen.n_dropped++;
+		return;
+	}
+	check_sent(c, out, len, expected, expected_len);
+	if (is_partial && c->maybe_partial)
+		count_finished(c);
 }
 
 static void test_same_bytes(void **state UNUSED)
@@ -197,7 +217,12 @@ static void test_same_bytes(void **state UNUSED)
 	assert_true(seen.n_copies > N_CASES / 20);
 	assert_true(seen.n_dropped > N_CASES / 100);
 	assert_true(seen.n_left > N_CASES / 100);
-	assert_true(seen.n_partial > N_CASES / 400);
+	print_message("%u finished, %u of odd lengths, %u to zero, %u behind extension headers\n",
+		      seen.n_partial, seen.n_odd, seen.n_zero, seen.n_extended);
+	assert_true(seen.n_partial > N_CASES / 100);
+	assert_true(seen.n_odd > N_CASES / 200);
+	assert_true(seen.n_zero > N_CASES / 400);
+	assert_true(seen.n_extended > N_CASES / 1000);
 	assert_true(seen.n_other > N_CASES / 20);
 	for (int type = 0; type <= ACTION_SET_VLAN_TCI; type++) {
 		if (type == ACTION_SET_ND_TARGET)
@@ -292,12 +317,74 @@ static void test_copies(void **state UNUSED)
 	out->max_len = copy->max_len = TIER0_CASE_LEN_MAX;
 }
 
+/* Makes `c` a flow of all packets, which go on as they are, and puts it in. */
+static void install_all(struct tier0_case *c)
+{
+	struct random rng;
+
+	random_init(&rng, test_seed());
+	memset(&c->mask, 0, sizeof(c->mask));
+	c->mask.in_port = UINT32_MAX;
+	c->maybe_partial = true;
+	c->n_actions = 1;
+	c->actions[0] = (struct action){.type = ACTION_OUTPUT, .port = TIER0_CASE_OUT};
+	assert_int_equal(tier0_compile(&c->key, &c->mask, c->actions, 1, false, &c->slot), 0);
+	install(c, &rng);
+}
+
+/* Partial checksums of frames of all lengths. */
+static void test_partial_lengths(void **state UNUSED)
+{
+	static struct tier0_case c = {.key.in_port = TIER0_CASE_IN};
+	struct frame_spec spec = {.sport = 5, .dport = 6, .ttl = 64, .partial = true};
+
+	install_all(&c);
+	for (uint32_t len = 0; len < 1440; len++) {
+		spec.ethertype = len & 2 ? 0x0800 : 0x86dd;
+		spec.proto = len & 4 ? 6 : 17;
+		spec.payload_len = len;
+		c.seed = len;
+		c.len = frame_build(&spec, c.frame);
+		assert_int_equal(flow_key_parse(c.frame, c.frame + c.len, c.len, &c.key, &c.layout),
+				 0);
+		maps.slots[TIER0_CASE_SLOT].n_packets = maps.slots[TIER0_CASE_SLOT].n_bytes = 0;
+		check(&c, true);
+	}
+}
+
+/* Of several buffers only the first could be summed. */
+static void test_partial_split(void **state UNUSED)
+{
+	static struct tier0_case c = {.key.in_port = TIER0_CASE_IN};
+	static uint8_t frame[LONG_LEN + 100];
+	struct frame_spec spec = {.ethertype = 0x0800, .proto = 17, .ttl = 64};
+	struct tier0_target *out = &maps.targets[TIER0_CASE_OUT];
+
+	install_all(&c);
+	out->max_len = sizeof(frame);
+	out->flags |= TIER0_TARGET_FRAGS;
+	for (int i = 0; i < 4; i++) {
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .repeat = 1);
+		bool is_long = i & 1;
+
+		spec.partial = i & 2;
+		spec.payload_len = is_long ? LONG_LEN : 1400;
+		opts.data_size_in = frame_build(&spec, frame);
+		assert_int_equal(
+			bpf_prog_test_run_opts(bpf_program__fd(skel->progs.vswitch_xdp_t0), &opts),
+			0);
+		assert_int_equal(opts.retval, is_long && spec.partial ? XDP_PASS : XDP_REDIRECT);
+	}
+	out->max_len = TIER0_CASE_LEN_MAX;
+	out->flags = TIER0_TARGET_XDP;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_bytes),
-		cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_same_bytes),    cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_copies),	      cmocka_unit_test(test_partial_lengths),
+		cmocka_unit_test(test_partial_split),
 	};
 
 	bed_enter();
