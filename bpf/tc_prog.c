@@ -16,9 +16,6 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "bpf/pin_dir.h"
 #include "bpf/tc_port.h"
 #include "bpf/tc_prog.h"
@@ -502,12 +499,9 @@ void tc_prog_discard(struct pin_dir *pins, int ifindex)
 	detach(&at, false);
 }
 
-uint64_t tc_prog_get_build(void)
+const void *tc_prog_get_elf(size_t *size)
 {
-	size_t size;
-	const void *bytes = vswitch_tc_bpf__elf_bytes(&size);
-
-	return XXH3_64bits(bytes, size);
+	return vswitch_tc_bpf__elf_bytes(size);
 }
 
 int tc_prog_open(const struct tc_prog_config *config, struct tc_prog **progp, struct error *err)

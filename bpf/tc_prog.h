@@ -27,6 +27,7 @@
 #define VSWITCH_BPF_TC_PROG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "lib/error.h"
 
@@ -85,8 +86,8 @@ void tc_prog_close(struct tc_prog *prog);
  */
 void tc_prog_discard(struct pin_dir *pins, int ifindex);
 
-/* A number that changes when the programs do. */
-uint64_t tc_prog_get_build(void);
+/* The programs as they are embedded, `size` bytes: what tells builds apart. */
+const void *tc_prog_get_elf(size_t *size);
 
 /* Tells the programs the Ethernet address of the veth's other end, so that packets for it take the
  * short way there. NULL: it is not known, or lies in the same namespace, where that way ends. */

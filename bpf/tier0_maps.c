@@ -12,6 +12,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "bpf/pin_dir.h"
 #include "bpf/tc_prog.h"
 #include "bpf/tier0_maps.h"
@@ -179,8 +182,11 @@ static int make_groups(struct tier0_maps *maps, struct error *err)
 /* What tells apart tables that other programs were made for. */
 static uint64_t get_build(void)
 {
-	return xdp_prog_get_build() ^ tc_prog_get_build() ^ sizeof(struct tier0_seen) << 32 ^
-	       sizeof(struct tier0_name);
+	size_t xdp_size, tc_size;
+	const void *xdp = xdp_prog_get_elf(&xdp_size), *tc = tc_prog_get_elf(&tc_size);
+
+	return XXH3_64bits(xdp, xdp_size) ^ XXH3_64bits_withSeed(tc, tc_size, 1) ^
+	       sizeof(struct tier0_seen) << 32 ^ sizeof(struct tier0_name);
 }
 
 /* The network namespace that we are in; 0: cannot be told. */

@@ -26,6 +26,7 @@
 #define VSWITCH_BPF_XDP_PROG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "lib/error.h"
 
@@ -92,8 +93,8 @@ void xdp_prog_close(struct xdp_prog *prog);
  * is to be undone at the device, PINNED_XDP_*. */
 uint32_t xdp_prog_discard(struct pin_dir *pins, int ifindex);
 
-/* A number that changes when the programs do. */
-uint64_t xdp_prog_get_build(void);
+/* The programs as they are embedded, `size` bytes: what tells builds apart. */
+const void *xdp_prog_get_elf(size_t *size);
 
 /* Sends what arrives on receive queue `queue` to the AF_XDP socket `fd`. Returns 0 or a negative
  * errno. */

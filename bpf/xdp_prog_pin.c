@@ -10,9 +10,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "bpf/pin_dir.h"
 #include "bpf/pinned_xdp.h"
 #include "bpf/tier0_maps.h"
@@ -28,12 +25,9 @@
 #define SOCKETS "xdp_sockets"
 #define HOST_ADDRS "xdp_host_addrs"
 
-uint64_t xdp_prog_get_build(void)
+const void *xdp_prog_get_elf(size_t *size)
 {
-	size_t size;
-	const void *bytes = vswitch_xdp_bpf__elf_bytes(&size);
-
-	return XXH3_64bits(bytes, size);
+	return vswitch_xdp_bpf__elf_bytes(size);
 }
 
 void xdp_prog_pin(struct xdp_prog *prog, const struct xdp_prog_config *config)

@@ -21,9 +21,10 @@ static uint32_t ifindexes[N_DEVICES];
 
 static int setup(void **state UNUSED)
 {
+	static const struct tier0_config config = {.wanted = true, .max_flows = 64};
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(tier0_create(true, 64, &tier0), 0);
+	assert_int_equal(tier0_create(&config, &tier0), 0);
 	if (!tier0_reserve(tier0, &err))
 		fail_msg("%s", err.text);
 	assert_true(tier0->maps.groups_fd >= 0);
