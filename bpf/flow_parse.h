@@ -64,6 +64,22 @@ FLOW_INLINE const __u8 *flow_rebase(const __u8 *data, const __u8 *p)
 #define flow_rebase(data, p) (p)
 #endif
 
+FLOW_INLINE __u32 flow_load32(const __u8 *p)
+{
+	__u32 value;
+
+	flow_copy(&value, p, 4);
+	return value;
+}
+
+FLOW_INLINE __u16 flow_load16(const __u8 *p)
+{
+	__u16 value;
+
+	flow_copy(&value, p, 2);
+	return value;
+}
+
 /* One frame on its way through the parser. */
 struct flow_parser {
 	const __u8 *data; /* first byte of the Ethernet header */
@@ -82,20 +98,18 @@ FLOW_INLINE void flow_parse_l4(struct flow_parser *ps, __u32 l4_len, struct flow
 	case 6: /* TCP */
 		if (l4_len < 20 || p + 20 > ps->end)
 			return;
-		flow_copy(&key->tp_src, p, 4);
-		flow_copy(&key->tcp_flags, p + 12, 2);
-		key->tcp_flags &= FLOW_BE16(0x0fff);
+		key->w[3] = flow_load32(p) | (__u64)(flow_load16(p + 12) & FLOW_BE16(0x0fff)) << 32;
 		break;
 	case 17: /* UDP */
 	case 136: /* UDP-Lite */
 		if (l4_len < 8 || p + 8 > ps->end)
 			return;
-		flow_copy(&key->tp_src, p, 4);
+		key->w[3] = flow_load32(p);
 		break;
 	case 132: /* SCTP */
 		if (l4_len < 12 || p + 12 > ps->end)
 			return;
-		flow_copy(&key->tp_src, p, 4);
+		key->w[3] = flow_load32(p);
 		break;
 	case 1: /* ICMP */
 		if (key->dl_type != FLOW_BE16(0x0800) || l4_len < 4 || p + 4 > ps->end)
@@ -162,11 +176,9 @@ FLOW_INLINE void flow_parse_ipv4(struct flow_parser *ps, struct flow_key *key,
 	if (p[0] >> 4 != 4 || ihl < 20 || total_len < ihl || l3_off + total_len > ps->frame_len)
 		return;
 	lay->l3_off = (__u16)l3_off;
-	key->nw_tos = p[1];
-	key->nw_ttl = p[8];
-	key->nw_proto = p[9];
+	key->w[2] |= (__u64)p[9] << 40 | (__u64)p[1] << 48 | (__u64)p[8] << 56;
 	flow_copy(&key->nw_src, p + 12, 8);
-	flow_copy(&frag, p + 6, 2);
+	frag = flow_load16(p + 6);
 	if (frag & FLOW_BE16(0x3fff)) {
 		key->nw_frag = FLOW_FRAG_ANY;
 		if (frag & FLOW_BE16(0x1fff)) {
@@ -245,10 +257,8 @@ FLOW_INLINE void flow_parse_ipv6(struct flow_parser *ps, struct flow_key *key,
 		return;
 	lay->l3_off = (__u16)l3_off;
 	lay->n_words = FLOW_KEY_WORDS_IPV6;
-	key->nw_tos = (__u8)(p[0] << 4 | p[1] >> 4);
-	key->nw_ttl = p[7];
-	flow_copy(&key->ipv6_label, p, 4);
-	key->ipv6_label &= (__be32)__builtin_bswap32(0x000fffff);
+	key->w[2] |= (__u64)(__u8)(p[0] << 4 | p[1] >> 4) << 48 | (__u64)p[7] << 56;
+	key->w[9] = flow_load32(p) & __builtin_bswap32(0x000fffff);
 	flow_copy(key->ipv6_src, p + 8, 32);
 	ps->p = p + 40;
 	left = flow_parse_ipv6_ext(ps, left, p[6], key);
@@ -284,36 +294,42 @@ FLOW_INLINE void flow_parse_arp(struct flow_parser *ps, struct flow_key *key,
  * `data`. `end` bounds what may be read; `frame_len` is the whole frame's length in bytes.
  *
  * Returns 0, or -1 for a frame shorter than an Ethernet header: it has no key.
+ *
+ * Words of the key are written whole where that is little trouble, for they are read so, at once: a
+ * processor hands a store on to a load that it covers, and has to wait for others.
  */
 FLOW_INLINE int flow_key_parse(const __u8 *data, const __u8 *end, __u32 frame_len,
 			       struct flow_key *key, struct flow_layout *lay)
 {
 	struct flow_parser ps = {.data = data, .end = end, .frame_len = frame_len};
 	const __u8 *p = data + 14;
+	__be16 dl_type;
 
 	__builtin_memset(key, 0, sizeof(*key));
 	__builtin_memset(lay, 0, sizeof(*lay));
 	lay->n_words = FLOW_KEY_WORDS_IPV4;
 	if (p > end)
 		return -1;
-	flow_copy(key->dl_dst, data, 12);
-	flow_copy(&key->dl_type, data + 12, 2);
-	if (key->dl_type == FLOW_BE16(0x8100) || key->dl_type == FLOW_BE16(0x88a8)) {
+	flow_copy(&key->w[1], data, 8);
+	key->w[2] = flow_load32(data + 8);
+	dl_type = flow_load16(data + 12);
+	key->w[0] = (__u64)dl_type << 48;
+	if (dl_type == FLOW_BE16(0x8100) || dl_type == FLOW_BE16(0x88a8)) {
 		if (p + 4 > end)
 			return 0;
-		flow_copy(&key->vlan_tci, p, 2);
-		key->vlan_tci |= FLOW_BE16(FLOW_VLAN_PRESENT);
-		flow_copy(&key->dl_type, p + 2, 2);
+		dl_type = flow_load16(p + 2);
+		key->w[0] = (__u64)dl_type << 48 |
+			    (__u64)(flow_load16(p) | FLOW_BE16(FLOW_VLAN_PRESENT)) << 32;
 		p += 4;
 	}
 	ps.p = p;
-	if (key->dl_type == FLOW_BE16(0x0800)) {
+	if (dl_type == FLOW_BE16(0x0800)) {
 		flow_parse_ipv4(&ps, key, lay);
-	} else if (key->dl_type == FLOW_BE16(0x86dd)) {
+	} else if (dl_type == FLOW_BE16(0x86dd)) {
 		flow_parse_ipv6(&ps, key, lay);
-	} else if (key->dl_type == FLOW_BE16(0x0806)) {
+	} else if (dl_type == FLOW_BE16(0x0806)) {
 		flow_parse_arp(&ps, key, lay);
-	} else if (__builtin_bswap16(key->dl_type) < 0x0600) {
+	} else if (__builtin_bswap16(dl_type) < 0x0600) {
 		key->dl_type = FLOW_BE16(FLOW_DL_TYPE_NONE);
 	}
 	lay->nw_proto = key->nw_proto;

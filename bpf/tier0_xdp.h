@@ -258,7 +258,7 @@ FLOW_INLINE int tier0_run_xdp(struct xdp_md *ctx, struct flow_key *key,
 	struct tier0_slot *slot;
 	bool partial = false;
 
-	key->in_port = *(volatile __u32 *)&tier0_port.in_port;
+	key->w[0] |= *(volatile __u32 *)&tier0_port.in_port;
 	if (!key->in_port)
 		return TIER0_MISS;
 	slot_no = (__u32)tier0_lookup(key);

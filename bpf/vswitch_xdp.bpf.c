@@ -79,66 +79,79 @@ static __always_inline __u32 get_len(struct xdp_md *ctx)
 	return (__u32)bpf_xdp_get_buff_len(ctx);
 }
 
-/* Asks the driver for the tag that it took off: a part of the key. */
-static __always_inline void read_vlan(const struct xdp_md *ctx, struct xdp_meta *meta)
+/* Asks the driver for the tag that it took off, which is a part of the key. Returns it as it would
+ * stand in the frame; 0: there is none. */
+static __always_inline __be32 read_vlan(const struct xdp_md *ctx)
 {
 	__be16 proto = 0;
 	__u16 tci = 0;
 
-	if (bpf_xdp_metadata_rx_vlan_tag && !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci)) {
-		meta->flags |= XDP_META_VLAN;
-		if (proto == FLOW_BE16(0x88a8))
-			meta->flags |= XDP_META_VLAN_AD;
-		meta->vlan_tci = FLOW_BE16(tci);
-	}
-}
-
-/* What only the worker wants to know. Before adjust_meta: the answers are read in place. */
-static __always_inline void read_hints(const struct xdp_md *ctx, struct xdp_meta *meta)
-{
-	enum xdp_rss_hash_type rss_type = XDP_RSS_TYPE_NONE;
-
-	if (bpf_xdp_metadata_rx_hash && !bpf_xdp_metadata_rx_hash(ctx, &meta->rx_hash, &rss_type))
-		meta->flags |= XDP_META_RX_HASH;
-	if (bpf_xdp_metadata_rx_timestamp && !bpf_xdp_metadata_rx_timestamp(ctx, &meta->timestamp))
-		meta->flags |= XDP_META_TIMESTAMP;
+	if (!bpf_xdp_metadata_rx_vlan_tag || bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci))
+		return 0;
+	return FLOW_BE16(proto == FLOW_BE16(0x88a8) ? 0x88a8 : 0x8100) | (__be32)FLOW_BE16(tci)
+										 << 16;
 }
 
 /*
- * Hash and layout of the frame as it will be once the worker has put the tag back. With a second
+ * Layout of the frame and key as they will be once the worker has put the tag back. With a second
  * tag in the frame nothing behind the first is parsed, so that key is left to the worker: n_words
  * 0.
  */
-static __always_inline void restore_vlan(struct flow_key *key, struct xdp_meta *meta)
+static __always_inline void restore_vlan(struct flow_key *key, struct flow_layout *layout,
+					 __be32 tag)
 {
 	if (key->vlan_tci) {
-		meta->layout.n_words = 0;
+		layout->n_words = 0;
 		return;
 	}
-	key->vlan_tci = meta->vlan_tci | FLOW_BE16(FLOW_VLAN_PRESENT);
-	if (meta->layout.l3_off)
-		meta->layout.l3_off += FLOW_VLAN_SIZE;
-	if (meta->layout.l4_off)
-		meta->layout.l4_off += FLOW_VLAN_SIZE;
+	key->vlan_tci = (__be16)(tag >> 16) | FLOW_BE16(FLOW_VLAN_PRESENT);
+	if (layout->l3_off)
+		layout->l3_off += FLOW_VLAN_SIZE;
+	if (layout->l4_off)
+		layout->l4_off += FLOW_VLAN_SIZE;
+}
+
+/* What only the worker wants to know. Before adjust_meta: the answers are read in place. */
+struct hints {
+	__u32 rx_hash;
+	__u8 flags; /* XDP_META_* */
+	__u64 timestamp;
+};
+
+static __always_inline void read_hints(const struct xdp_md *ctx, struct hints *hints)
+{
+	enum xdp_rss_hash_type rss_type = XDP_RSS_TYPE_NONE;
+
+	if (bpf_xdp_metadata_rx_hash && !bpf_xdp_metadata_rx_hash(ctx, &hints->rx_hash, &rss_type))
+		hints->flags |= XDP_META_RX_HASH;
+	if (bpf_xdp_metadata_rx_timestamp && !bpf_xdp_metadata_rx_timestamp(ctx, &hints->timestamp))
+		hints->flags |= XDP_META_TIMESTAMP;
 }
 
 /* Member by member: clang 14 turns the copy of a struct that is partly constant into one that lacks
  * the rest. */
-static __always_inline void write_meta(struct xdp_meta *to, const struct xdp_meta *meta)
+static __always_inline void write_meta(struct xdp_meta *to, const struct flow_key *key,
+				       const struct flow_layout *layout, __be32 tag,
+				       const struct hints *hints)
 {
-	to->magic = meta->magic;
-	to->hash = meta->hash;
-	to->layout.l3_off = meta->layout.l3_off;
-	to->layout.l4_off = meta->layout.l4_off;
-	to->layout.n_words = meta->layout.n_words;
-	to->layout.nw_proto = meta->layout.nw_proto;
+	__u8 flags = hints->flags;
+
+	if (tag)
+		flags |= (__be16)tag == FLOW_BE16(0x88a8) ? XDP_META_VLAN | XDP_META_VLAN_AD
+							  : XDP_META_VLAN;
+	to->magic = XDP_META_MAGIC;
+	to->hash = flow_key_hash(key, layout->n_words);
+	to->layout.l3_off = layout->l3_off;
+	to->layout.l4_off = layout->l4_off;
+	to->layout.n_words = layout->n_words;
+	to->layout.nw_proto = layout->nw_proto;
 	to->layout.pad[0] = 0;
 	to->layout.pad[1] = 0;
-	to->flags = meta->flags;
+	to->flags = flags;
 	to->pad = 0;
-	to->vlan_tci = meta->vlan_tci;
-	to->rx_hash = meta->rx_hash;
-	to->timestamp = meta->timestamp;
+	to->vlan_tci = (__be16)(tag >> 16);
+	to->rx_hash = hints->rx_hash;
+	to->timestamp = hints->timestamp;
 }
 
 static __always_inline int redirect(struct xdp_md *ctx)
@@ -146,48 +159,39 @@ static __always_inline int redirect(struct xdp_md *ctx)
 	return (int)bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
 }
 
-/* The tag that the NIC took off, as it would stand in the frame; 0: none. */
-static __always_inline __be32 off_tag(const struct xdp_meta *meta)
-{
-	if (!(meta->flags & XDP_META_VLAN))
-		return 0;
-	return FLOW_BE16(meta->flags & XDP_META_VLAN_AD ? 0x88a8 : 0x8100) |
-	       (__be32)meta->vlan_tci << 16;
-}
-
 static __always_inline int run(struct xdp_md *ctx, bool hints, bool tier0)
 {
-	struct xdp_meta meta = {.magic = XDP_META_MAGIC}, *to;
 	__u32 len = tier0 ? get_len(ctx) : (__u32)bpf_xdp_get_buff_len(ctx);
+	__be32 tag = hints ? read_vlan(ctx) : 0;
+	struct hints more = {.rx_hash = 0};
+	struct flow_layout layout;
+	struct xdp_meta *to;
 	struct flow_key key;
 	int action;
 
-	if (hints)
-		read_vlan(ctx, &meta);
 	if (flow_key_parse((const __u8 *)(long)ctx->data, (const __u8 *)(long)ctx->data_end, len,
-			   &key, &meta.layout))
+			   &key, &layout))
 		goto redirect;
-	if (xdp_host_wants(ctx, &key, &meta.layout))
+	if (xdp_host_wants(ctx, &key, &layout))
 		return XDP_PASS;
-	if (meta.flags & XDP_META_VLAN)
-		restore_vlan(&key, &meta);
-	if (tier0 && meta.layout.n_words) {
-		action = tier0_run_xdp(ctx, &key, &meta.layout, len, off_tag(&meta));
+	if (tag)
+		restore_vlan(&key, &layout, tag);
+	if (tier0 && layout.n_words) {
+		action = tier0_run_xdp(ctx, &key, &layout, len, tag);
 		if (action != TIER0_MISS)
 			return action;
 	}
 	if (hints)
-		read_hints(ctx, &meta);
-	meta.hash = flow_key_hash(&key, meta.layout.n_words);
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(meta)))
+		read_hints(ctx, &more);
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*to)))
 		goto redirect;
 	to = (void *)(long)ctx->data_meta;
 	if ((void *)(to + 1) > (void *)(long)ctx->data) {
 		/* Cannot be, but the verifier has to be shown. */
-		bpf_xdp_adjust_meta(ctx, sizeof(meta));
+		bpf_xdp_adjust_meta(ctx, sizeof(*to));
 		goto redirect;
 	}
-	write_meta(to, &meta);
+	write_meta(to, &key, &layout, tag, &more);
 redirect:
 	return redirect(ctx);
 }
