@@ -152,6 +152,7 @@ struct tier0_target {
 
 /* tier0_port.flags */
 #define TIER0_PORT_PARTIAL 1 /* frames may have a partial checksum without telling */
+#define TIER0_PORT_FINISH 2 /* and nothing else goes along that tells: it can be finished here */
 
 /* The port whose program it is. */
 struct tier0_port {

@@ -9,6 +9,10 @@
  * from the L4 header on. Both come to the same, for from there on it is never 0: of two values that
  * mean the same, 0xffff is taken, by changes as well.
  *
+ * Not where the program runs on an skb in which the packet goes on (generic mode, some of a TAP's):
+ * the skb tells in a place of its own that the checksum is partial, so the kernel would finish it
+ * once more.
+ *
  * Thread-safety: each packet is on one processor.
  */
 #ifndef VSWITCH_BPF_TIER0_CSUM_H

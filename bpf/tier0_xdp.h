@@ -185,7 +185,8 @@ FLOW_INLINE bool tier0_may_apply(struct xdp_md *ctx, const struct tier0_slot *sl
 		return false;
 	*partial = (tier0_port.flags & TIER0_PORT_PARTIAL) &&
 		   tier0_is_partial(ctx, key, layout->l3_off, layout->l4_off, shift);
-	return !*partial || (!is_split && len + FLOW_VLAN_SIZE < TIER0_CSUM_FRAME_MAX);
+	return !*partial || ((tier0_port.flags & TIER0_PORT_FINISH) && !is_split &&
+			     len + FLOW_VLAN_SIZE < TIER0_CSUM_FRAME_MAX);
 }
 
 /* Changes the headers. Returns 0, or -1 when there is no room for a tag: nothing was changed. */

@@ -77,6 +77,18 @@ void port_afxdp_prepare_tier0(struct afxdp_port *port)
 		tier0->why_no_target = tier0->why_no_program;
 }
 
+/* A veth in native mode drops the skb when the frame is redirected. A TAP runs the program on some
+ * frames before there is an skb, and on others on the skb, which tells that its checksum is
+ * partial. */
+static uint32_t get_program_flags(const struct afxdp_port *port, bool gets_partial_csums)
+{
+	if (!gets_partial_csums)
+		return 0;
+	if (port->mode == AFXDP_MODE_GENERIC || strcmp(port->driver, "veth"))
+		return TIER0_PORT_PARTIAL;
+	return TIER0_PORT_PARTIAL | TIER0_PORT_FINISH;
+}
+
 void port_afxdp_start_tier0(struct afxdp_port *port, bool gets_partial_csums)
 {
 	struct port_tier0 *tier0 = &port->base.tier0;
@@ -87,7 +99,7 @@ void port_afxdp_start_tier0(struct afxdp_port *port, bool gets_partial_csums)
 	tier0->sends_by = TIER0_TARGET_XDP;
 	tier0->several = port->tier0_maps->groups_fd >= 0;
 	if (tier0->program)
-		tier0->program->flags = gets_partial_csums ? TIER0_PORT_PARTIAL : 0;
+		tier0->program->flags = get_program_flags(port, gets_partial_csums);
 	else
 		tier0->why_no_program = port->prog->why_no_tier0;
 	set_target(port, &tier0->target, &tier0->why_no_target);

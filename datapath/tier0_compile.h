@@ -35,7 +35,7 @@
 	X(ACTION, "an action that only user space carries out")                                    \
 	X(VLAN, "a tag on a tag, or one that the mask leaves open")                                \
 	X(LENGTH, "too many header changes")                                                       \
-	X(CHECKSUM, "long frames with checksums that the sender left to a device")                 \
+	X(CHECKSUM, "checksums that the sender left to a device")                                  \
 	X(MASKS, "no room for a further mask")                                                     \
 	X(ROOM, "no room for further flows")                                                       \
 	X(GROUPS, "no room for a further set of output ports")                                     \

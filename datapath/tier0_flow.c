@@ -220,8 +220,9 @@ void tier0_flow_consider(struct worker *worker, const struct port *in, struct fl
 		flow->tier0_reason = TIER0_COLD;
 		return;
 	}
-	/* A program finishes them where the frame lies in one buffer. */
-	if (packet->next && (in->tier0.program->flags & TIER0_PORT_PARTIAL) &&
+	/* A program may finish them where the frame lies in one buffer. */
+	if ((in->tier0.program->flags & TIER0_PORT_PARTIAL) &&
+	    (packet->next || !(in->tier0.program->flags & TIER0_PORT_FINISH)) &&
 	    has_partial_csum(packet)) {
 		flow->tier0_reason = TIER0_CHECKSUM;
 		return;

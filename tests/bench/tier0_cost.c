@@ -239,7 +239,7 @@ static void measure_flows(int fd)
 
 static void measure_partial(int fd)
 {
-	skel->bss->tier0_port.flags = TIER0_PORT_PARTIAL;
+	skel->bss->tier0_port.flags = TIER0_PORT_PARTIAL | TIER0_PORT_FINISH;
 	printf("\"maybe_partial_ns\": %.0f, ", run(fd, 0, REPEAT, XDP_REDIRECT));
 	printf("\"partial_60_ns\": %.0f, ", run_partial(fd, 60));
 	printf("\"partial_%u_ns\": %.0f, ", LONG_LEN, run_partial(fd, LONG_LEN));

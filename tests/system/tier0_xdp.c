@@ -106,7 +106,7 @@ static void install(struct tier0_case *c, struct random *rng)
 {
 	c->slot.group = has_copies(&c->slot) ? GROUP : 0;
 	tier0_case_install(c, rng, &maps);
-	skel->bss->tier0_port.flags = c->maybe_partial ? TIER0_PORT_PARTIAL : 0;
+	skel->bss->tier0_port.flags = c->maybe_partial ? TIER0_PORT_PARTIAL | TIER0_PORT_FINISH : 0;
 }
 
 /* Runs the program. Returns its action; `out` gets what it leaves. */
@@ -352,8 +352,8 @@ static void test_partial_lengths(void **state UNUSED)
 	}
 }
 
-/* Of several buffers only the first could be summed. */
-static void test_partial_split(void **state UNUSED)
+/* Whether the program may finish the checksum: where nobody else does, and in one buffer. */
+static void test_partial_left(void **state UNUSED)
 {
 	static struct tier0_case c = {.key.in_port = TIER0_CASE_IN};
 	static uint8_t frame[LONG_LEN + 100];
@@ -363,17 +363,20 @@ static void test_partial_split(void **state UNUSED)
 	install_all(&c);
 	out->max_len = sizeof(frame);
 	out->flags |= TIER0_TARGET_FRAGS;
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
 		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .repeat = 1);
-		bool is_long = i & 1;
+		bool is_long = i & 1, finishes = i & 4;
 
 		spec.partial = i & 2;
 		spec.payload_len = is_long ? LONG_LEN : 1400;
+		skel->bss->tier0_port.flags =
+			TIER0_PORT_PARTIAL | (finishes ? TIER0_PORT_FINISH : 0);
 		opts.data_size_in = frame_build(&spec, frame);
 		assert_int_equal(
 			bpf_prog_test_run_opts(bpf_program__fd(skel->progs.vswitch_xdp_t0), &opts),
 			0);
-		assert_int_equal(opts.retval, is_long && spec.partial ? XDP_PASS : XDP_REDIRECT);
+		assert_int_equal(opts.retval,
+				 spec.partial && (is_long || !finishes) ? XDP_PASS : XDP_REDIRECT);
 	}
 	out->max_len = TIER0_CASE_LEN_MAX;
 	out->flags = TIER0_TARGET_XDP;
@@ -382,9 +385,9 @@ static void test_partial_split(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_bytes),    cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_copies),	      cmocka_unit_test(test_partial_lengths),
-		cmocka_unit_test(test_partial_split),
+		cmocka_unit_test(test_same_bytes),   cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_copies),	     cmocka_unit_test(test_partial_lengths),
+		cmocka_unit_test(test_partial_left),
 	};
 
 	bed_enter();
