@@ -28,7 +28,7 @@
 #define TIER0_CSUM_FRAME_MAX 16384
 /* Bytes that are summed at a time: 512 is the most of bpf_csum_diff() before Linux 6.13. */
 #define TIER0_CSUM_LONG 512
-#define TIER0_CSUM_SHORT 64
+#define TIER0_CSUM_SHORT 128
 
 /* RFC 1624, equation 3. */
 FLOW_INLINE __u16 tier0_csum_replace(__u16 csum, __u16 old, __u16 now)
@@ -124,19 +124,25 @@ FLOW_INLINE void tier0_sum_blocks(struct tier0_summer *s, const __u32 size, cons
 
 		if (p + size > s->end)
 			return;
-		if (size == 4)
+		if (size == 8) {
 			s->sum += *(const flow_u32 *)p;
-		else
+			s->sum += *(const flow_u32 *)(p + 4);
+		} else {
 			s->sum = (__u32)bpf_csum_diff(NULL, 0, (void *)p, size, (__u32)s->sum);
+		}
 		s->offset += size;
 	}
 }
 
-/* The last bytes, three at most; an odd one is the first of a word padded with zero. */
+/* The last bytes, seven at most; an odd one is the first of a word padded with zero. */
 FLOW_INLINE void tier0_sum_rest(struct tier0_summer *s)
 {
 	const __u8 *p = tier0_sum_at(s);
 
+	if (p + 4 <= s->end) {
+		s->sum += *(const flow_u32 *)p;
+		p += 4;
+	}
 	if (p + 2 <= s->end) {
 		s->sum += *(const flow_u16 *)p;
 		p += 2;
@@ -165,7 +171,7 @@ __attribute__((noinline)) int tier0_finish_csum(struct xdp_md *ctx, __u32 start,
 	__asm__ volatile("" : "+r"(s.data), "+r"(s.end));
 	tier0_sum_blocks(&s, TIER0_CSUM_LONG, TIER0_CSUM_FRAME_MAX / TIER0_CSUM_LONG);
 	tier0_sum_blocks(&s, TIER0_CSUM_SHORT, TIER0_CSUM_LONG / TIER0_CSUM_SHORT);
-	tier0_sum_blocks(&s, 4, TIER0_CSUM_SHORT / 4);
+	tier0_sum_blocks(&s, 8, TIER0_CSUM_SHORT / 8);
 	tier0_sum_rest(&s);
 	value = (__u16)~tier0_fold(s.sum);
 	*csum = value ? value : 0xffff;

@@ -111,13 +111,14 @@ void tier0_group_put(struct tier0 *tier0, uint32_t no)
 bool tier0_group_adopt(struct tier0 *tier0, uint32_t slot_no)
 {
 	const struct tier0_slot *slot = &tier0->maps.slots[slot_no];
-	struct tier0_group set, *group = &tier0->groups[slot->group];
+	struct tier0_group set, *group;
 	bool ok;
 
 	if (!slot->group)
 		return true;
 	if (slot->group >= TIER0_GROUPS_MAX || tier0->maps.groups_fd < 0)
 		return false;
+	group = &tier0->groups[slot->group];
 	tier0_group_read(slot, &set);
 	mutex_lock(&tier0->lock);
 	ok = group->n_slots ? is_same(group, &set) : !fill(tier0, slot->group, &set);
