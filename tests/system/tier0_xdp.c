@@ -54,30 +54,38 @@ static struct {
 	uint32_t by_type[ACTION_SET_VLAN_TCI + 1]; /* of those that were sent */
 } seen;
 
-static int load(void **state UNUSED)
+/* Loads the program with these maps. */
+static struct vswitch_xdp_bpf *load_program(const struct tier0_maps *shared)
 {
+	struct vswitch_xdp_bpf *loaded = vswitch_xdp_bpf__open();
 	struct bpf_program *program;
 	struct bpf_map *map;
 
+	assert_non_null(loaded);
+	loaded->rodata->tier0_groups_on = shared->groups_fd >= 0;
+	bpf_object__for_each_program(program, loaded->obj)
+		bpf_program__set_autoload(program, program == loaded->progs.vswitch_xdp_t0);
+	bpf_program__set_flags(loaded->progs.vswitch_xdp_t0, BPF_F_XDP_HAS_FRAGS);
+	bpf_object__for_each_map(map, loaded->obj)
+		assert_int_equal(tier0_maps_share(shared, map), 0);
+	assert_int_equal(vswitch_xdp_bpf__load(loaded), 0);
+	loaded->bss->tier0_port.in_port = TIER0_CASE_IN;
+	return loaded;
+}
+
+static int load(void **state UNUSED)
+{
 	tier0_cases_init();
 	assert_int_equal(tier0_maps_create(&maps, NULL), 0);
 	assert_int_equal(tier0_maps_reserve(&maps, 64, NULL), 0);
 	assert_true(maps.groups_fd >= 0);
-	skel = vswitch_xdp_bpf__open();
-	assert_non_null(skel);
-	skel->rodata->tier0_groups_on = true;
-	bpf_object__for_each_program(program, skel->obj)
-		bpf_program__set_autoload(program, program == skel->progs.vswitch_xdp_t0);
-	bpf_program__set_flags(skel->progs.vswitch_xdp_t0, BPF_F_XDP_HAS_FRAGS);
-	bpf_object__for_each_map(map, skel->obj) assert_int_equal(tier0_maps_share(&maps, map), 0);
-	assert_int_equal(vswitch_xdp_bpf__load(skel), 0);
+	skel = load_program(&maps);
 	bed_add_veth("p0", "q0", "");
 	assert_int_equal(tier0_maps_set_device(&maps, TIER0_CASE_OUT, if_nametoindex("p0")), 0);
 	maps.targets[TIER0_CASE_OUT] = (struct tier0_target){.max_len = TIER0_CASE_LEN_MAX,
 							     .ifindex = if_nametoindex("p0"),
 							     .flags = TIER0_TARGET_XDP};
 	maps.targets[TIER0_CASE_COPY] = maps.targets[TIER0_CASE_OUT];
-	skel->bss->tier0_port.in_port = TIER0_CASE_IN;
 	maps.control->generation = 7;
 	return 0;
 }
@@ -382,12 +390,29 @@ static void test_partial_left(void **state UNUSED)
 	out->flags = TIER0_TARGET_XDP;
 }
 
+/* A kernel without maps of maps: all else works. */
+static void test_without_groups(void **state UNUSED)
+{
+	static struct tier0_case c = {.key.in_port = TIER0_CASE_IN};
+	struct vswitch_xdp_bpf *with = skel;
+	struct tier0_maps without = maps;
+
+	without.groups_fd = -1;
+	skel = load_program(&without);
+	install_all(&c);
+	assert_int_equal(run_plain(60), XDP_REDIRECT);
+	maps.slots[TIER0_CASE_SLOT].group = GROUP;
+	assert_int_equal(run_plain(60), XDP_PASS);
+	vswitch_xdp_bpf__destroy(skel);
+	skel = with;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_bytes),   cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_copies),	     cmocka_unit_test(test_partial_lengths),
-		cmocka_unit_test(test_partial_left),
+		cmocka_unit_test(test_partial_left), cmocka_unit_test(test_without_groups),
 	};
 
 	bed_enter();
