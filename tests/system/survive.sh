@@ -90,6 +90,25 @@ nothing_is_left()
 	done
 }
 
+# received NAME: frames that arrived there
+received()
+{
+	in_ns "$1" ip --json -s link show dev eth0 | python3 -c '
+import json, sys
+print(json.load(sys.stdin)[0]["stats64"]["rx"]["packets"])'
+}
+
+# flood: 100 frames from c1 to everybody; fails unless both others get each
+flood()
+{
+	local two three
+
+	two=$(received c2)
+	three=$(received c3)
+	in_ns c1 ping -q -b -i 0.002 -c "${1:-100}" -W 1 192.0.2.255 >"$work/flood" 2>&1
+	[ $(($(received c2) - two)) -ge "${1:-100}" ] && [ $(($(received c3) - three)) -ge "${1:-100}" ]
+}
+
 make_station c1 192.0.2.1
 make_station c2 192.0.2.2
 make_station c3 192.0.2.3
@@ -131,6 +150,18 @@ check "none was stale" [ "$log" = 1 ]
 before=$(rule_packets 7)
 check "they go on" ping_fast 500
 check "each is counted" [ $(($(rule_packets 7) - before)) = 1000 ]
+
+# ---- to several ports at once
+check "a rule for all" ctl add-flow br0 priority=20,icmp,nw_dst=192.0.2.255,actions=flood
+check "a flood" flood
+check_match "in the kernel" "yes .*output\(v-c[23]\),output\(v-c[23]\)" ctl dump-cache --tier 0
+kill_daemon
+check "goes on without a daemon" flood
+start
+check "it is taken over" flood 20
+check_match "and still in the kernel" "yes .*output\(v-c[23]\),output\(v-c[23]\)" \
+	ctl dump-cache --tier 0
+check "in is out" balance
 
 # ---- what it does not know any more
 check "they talk" ping_fast 500
