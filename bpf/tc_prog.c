@@ -65,7 +65,8 @@ static int explain(struct error *err, int ret, const char *what, const char *ifn
 {
 	const char *reason = xdp_message_get();
 
-	if (ret == -EPERM || ret == -EACCES)
+	/* Not -EACCES, which is the verifier's. */
+	if (ret == -EPERM)
 		return error_set(err, EPERM, "%s %s: not permitted; it takes " NEEDED_CAPABILITIES,
 				 what, ifname);
 	errno = -ret;
@@ -423,6 +424,11 @@ static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, b
 		ret = reuse_memory(skel, config);
 	if (!ret)
 		ret = vswitch_tc_bpf__load(skel);
+	/* The other way needs nothing that changes once it is loaded. */
+	if (!ret && !skel->bss && redirect_peer) {
+		xdp_message_set("variables of programs cannot be mapped, before Linux 5.5");
+		ret = -EOPNOTSUPP;
+	}
 	if (ret) {
 		vswitch_tc_bpf__destroy(skel);
 		return ret;
@@ -548,6 +554,8 @@ void tc_prog_set_peer(struct tc_prog *prog, const uint8_t mac[6])
 {
 	uint64_t word = 0;
 
+	if (!prog->has_redirect_peer)
+		return;
 	if (mac)
 		memcpy(&word, mac, 6);
 	__atomic_store_n(&prog->skel->bss->port.peer_mac, word, __ATOMIC_RELAXED);

@@ -58,10 +58,15 @@ static void take(char *text)
 {
 	static const char netlink[] = "Kernel error message: ";
 	static const char verifier[] = "-- BEGIN PROG LOAD LOG --\n";
+	static const char map[] = "libbpf: map '";
 	char *found = strstr(text, netlink);
 
 	if (found) {
 		keep(found + strlen(netlink));
+		return;
+	}
+	if (has_prefix(text, map) && strstr(text, "failed to create")) {
+		keep(text + strlen("libbpf: "));
 		return;
 	}
 	found = strstr(text, verifier);
@@ -96,6 +101,11 @@ void xdp_message_start(void)
 	libbpf_set_print(print_libbpf);
 	libxdp_set_print(print_libxdp);
 	reason[0] = '\0';
+}
+
+void xdp_message_set(const char *text)
+{
+	keep(text);
 }
 
 const char *xdp_message_get(void)

@@ -18,4 +18,7 @@ void xdp_message_start(void);
  * until the thread's next xdp_message_start(). */
 const char *xdp_message_get(void);
 
+/* Keeps a reason of our own, which neither library gives. */
+void xdp_message_set(const char *text);
+
 #endif /* VSWITCH_BPF_XDP_MESSAGE_H */

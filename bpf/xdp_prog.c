@@ -445,10 +445,14 @@ static int change_host_addrs(struct xdp_prog *prog, const struct xdp_host_addr *
 int xdp_prog_set_host(struct xdp_prog *prog, const uint8_t mac[6],
 		      const struct xdp_host_addr *addrs, uint32_t n)
 {
-	struct xdp_host_addr *copy = malloc(n ? n * sizeof(*copy) : 1);
+	struct xdp_host_addr *copy;
 	uint64_t word = 0;
 	int ret;
 
+	/* Before Linux 5.5 programs' variables cannot be mapped. */
+	if (!prog->skel->bss)
+		return -EOPNOTSUPP;
+	copy = malloc(n ? n * sizeof(*copy) : 1);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(&word, mac, 6);
