@@ -494,6 +494,8 @@ int vswitch_open_port(struct vswitch *vs, struct vswitch_port *port,
 		err = open_local(vs, bridge, config_bridge, &port_no, &why);
 	port->error = why;
 	if (err) {
+		if (err != -ENODEV)
+			port->touched_ns = clock_now();
 		if (!why.text[0])
 			error_set(&port->error, err, "%s", strerror(-err));
 		return error_set(e, err, "%s", port->error.text);
@@ -720,6 +722,6 @@ void vswitch_link_changed(struct vswitch *vs, const char *name, bool gone)
 		return;
 	if (port->port_no)
 		refresh_port(vs, port);
-	else if (!gone)
+	else if (!gone && clock_now() - port->touched_ns >= VSWITCH_ECHO_SECONDS * CLOCK_NS_PER_S)
 		retry_port(vs, port);
 }
