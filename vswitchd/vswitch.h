@@ -55,9 +55,8 @@
 #include <stdint.h>
 
 #define VSWITCH_RETRY_SECONDS 5
-/* An attempt to open a device that fails on the way brings it up and makes it promiscuous and lets it
- * go again, of which the kernel notifies us: for so long after it that is no reason to try again. */
-#define VSWITCH_ECHO_SECONDS 1
+/* And not before so many times as long has passed as the last attempt took. */
+#define VSWITCH_RETRY_SHARE 10
 /* Cached flows that carried nothing for so long are removed. */
 #define VSWITCH_FLOW_IDLE_SECONDS 10
 #define VSWITCH_LOCAL_TYPE "internal"
@@ -77,8 +76,9 @@ struct vswitch_port {
 	bool is_local;
 	uint32_t port_no; /* datapath port number; 0: it is not open */
 	struct error error; /* why it is not open; "" when it is */
-	uint64_t retried_ns; /* clock_now() of the last attempt to open it */
-	uint64_t touched_ns; /* and of the end of one that failed although the device is there */
+	uint64_t retry_ns; /* clock_now() from which on it may be tried again */
+	bool is_there; /* its device was, at the last attempt, which failed all the same: the
+			* notifications that follow are of what the attempt did to it */
 };
 
 struct vswitch {

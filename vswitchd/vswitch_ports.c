@@ -478,24 +478,35 @@ static int open_configured(struct vswitch *vs, struct bridge *bridge,
 	return err;
 }
 
+/* An attempt to open the port, begun at `start_ns`, has failed. One that takes its time is not to
+ * take all of the daemon's. */
+static void set_retry(struct vswitch_port *port, int err, uint64_t start_ns)
+{
+	uint64_t now = clock_now();
+
+	port->is_there = err != -ENODEV;
+	port->retry_ns = now + MAX(VSWITCH_RETRY_SECONDS * CLOCK_NS_PER_S,
+				   VSWITCH_RETRY_SHARE * (now - start_ns));
+}
+
 int vswitch_open_port(struct vswitch *vs, struct vswitch_port *port,
 		      const struct config_bridge *config_bridge, const struct config_port *config,
 		      struct error *e)
 {
 	struct bridge *bridge = bridge_lookup(vs->bridges, config_bridge->name);
 	struct error why = ERROR_INIT;
+	uint64_t start_ns;
 	uint32_t port_no;
 	int err;
 
-	port->retried_ns = clock_now();
+	start_ns = clock_now();
 	if (config)
 		err = open_configured(vs, bridge, config_bridge, config, &port_no, &why);
 	else
 		err = open_local(vs, bridge, config_bridge, &port_no, &why);
 	port->error = why;
 	if (err) {
-		if (err != -ENODEV)
-			port->touched_ns = clock_now();
+		set_retry(port, err, start_ns);
 		if (!why.text[0])
 			error_set(&port->error, err, "%s", strerror(-err));
 		return error_set(e, err, "%s", port->error.text);
@@ -513,6 +524,7 @@ void vswitch_close_port(struct vswitch *vs, struct vswitch_port *port, const cha
 
 	if (why)
 		error_set(&port->error, ENODEV, "%s", why);
+	port->is_there = false;
 	if (!port->port_no)
 		return;
 	if (bridge && bridge_remove_port(bridge, port->name, &e))
@@ -702,7 +714,7 @@ void vswitch_refresh_ports(struct vswitch *vs, uint64_t now)
 
 		if (port->port_no)
 			refresh_port(vs, port);
-		else if (now - port->retried_ns >= VSWITCH_RETRY_SECONDS * CLOCK_NS_PER_S)
+		else if (now >= port->retry_ns)
 			retry_port(vs, port);
 		if (vs->n_ports < n)
 			i--; /* it is not in the list any more */
@@ -722,6 +734,6 @@ void vswitch_link_changed(struct vswitch *vs, const char *name, bool gone)
 		return;
 	if (port->port_no)
 		refresh_port(vs, port);
-	else if (!gone && clock_now() - port->touched_ns >= VSWITCH_ECHO_SECONDS * CLOCK_NS_PER_S)
+	else if (!gone && !port->is_there)
 		retry_port(vs, port);
 }
