@@ -158,14 +158,16 @@ static void close_skeleton(struct xdp_prog *prog)
 
 /*
  * A link's refusal comes without words, an attachment by netlink has them: try that as well, to
- * hear why. Should it succeed after all, it is undone.
+ * hear why. Should it succeed after all, it is undone, for it would outlive us. Returns whether.
  */
-static void ask_reason(int ifindex, int fd, uint32_t flags)
+static bool ask_reason(int ifindex, int fd, uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = fd);
 
-	if (bpf_xdp_attach(ifindex, fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL) == 0)
-		bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &opts);
+	if (bpf_xdp_attach(ifindex, fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL))
+		return false;
+	bpf_xdp_detach(ifindex, flags | XDP_FLAGS_REPLACE, &opts);
+	return true;
 }
 
 static int attach_link(struct xdp_prog *prog, const struct xdp_prog_config *config,
@@ -180,8 +182,8 @@ static int attach_link(struct xdp_prog *prog, const struct xdp_prog_config *conf
 		return 0;
 	ret = prog->link_fd;
 	prog->link_fd = -1;
-	if (ret != -EPERM)
-		ask_reason(config->ifindex, fd, opts.flags);
+	if (ret != -EPERM && ask_reason(config->ifindex, fd, opts.flags) && ret == -EINVAL)
+		xdp_message_set("it takes BPF links for XDP, which are of Linux 5.9");
 	snprintf(what, sizeof(what), "attaching the XDP program in %s mode to",
 		 xdp_prog_mode_format(config->mode));
 	return explain(err, ret, what, config->ifname);
