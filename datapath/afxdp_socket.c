@@ -323,7 +323,8 @@ static void tune(struct afxdp_socket *socket, const struct afxdp_socket_config *
 		(void)setsockopt(socket->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &max_tx,
 				 sizeof(max_tx));
 	if (us) {
-		(void)setsockopt(socket->fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof(on));
+		if (setsockopt(socket->fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof(on)))
+			socket->busy_poll_err = errno;
 		(void)setsockopt(socket->fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us));
 		(void)setsockopt(socket->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget,
 				 sizeof(budget));

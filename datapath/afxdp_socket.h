@@ -107,6 +107,7 @@ struct afxdp_socket {
 	} maps[4]; /* of the rings, for unmapping */
 	enum afxdp_flavour flavour;
 	uint32_t tx_meta_size; /* AFXDP_TX_META_SIZE, or 0: the kernel takes no requests */
+	int busy_poll_err; /* errno with which the kernel has refused to prefer busy polling; 0 */
 	struct frame_pool *pool;
 	struct afxdp_socket *next; /* another one of the same registration */
 };
