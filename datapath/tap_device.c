@@ -34,6 +34,9 @@ static int explain_tun(const char *name, int err, struct error *e)
 	case EBUSY:
 		return error_set(e, err, "TAP device %s is in use by another program", name);
 	case EINVAL:
+		if (!if_nametoindex(name))
+			return error_set(e, err, "cannot make TAP device %s of several queues: %s",
+					 name, strerror(err));
 		return error_set(e, EEXIST,
 				 "interface %s exists and is no TAP device with as many "
 				 "queues: remove it or choose another name",
