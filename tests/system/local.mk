@@ -59,3 +59,13 @@ $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
 	$(tests_system_tier0_xdp_OBJECTS) $(tests_system_tier0_tc_OBJECTS): | $(bpf_skeletons)
 system_tests += tests/system/daemon.sh tests/system/keep_host.sh
 system_tests += tests/system/vhost_dpdk.sh
+
+# a library to be preloaded: a kernel that lacks something
+system_tests += tests/system/missing_features.sh
+check_DATA = tests/system/missing.so
+EXTRA_DIST += tests/system/missing.c
+CLEANFILES += tests/system/missing.so
+tests/system/missing.so: tests/system/missing.c config.h
+	@$(MKDIR_P) tests/system
+	$(AM_V_CCLD)$(CC) $(AM_CPPFLAGS) $(CPPFLAGS) -std=gnu11 $(WARNING_CFLAGS) $(CFLAGS) -fPIC -shared \
+		-o $@ $(srcdir)/tests/system/missing.c
