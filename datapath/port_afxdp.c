@@ -743,7 +743,7 @@ static void port_afxdp_get_status(const struct port *port_, port_status_cb *cb, 
 		n_lent += port->queues[i].rxq->n_lent_max;
 	tell(cb, aux, "ring", "%u, %u frames lent", port->ring_size, n_lent);
 	if (port->busy_poll_us && port->queues[0].socket.busy_poll_err)
-		tell(cb, aux, "busy-poll", "no: the kernel does not prefer it, before Linux 5.11 (%s)",
+		tell(cb, aux, "busy-poll", "no: the kernel does not prefer it (%s)",
 		     strerror(port->queues[0].socket.busy_poll_err));
 	else if (port->busy_poll_us)
 		tell(cb, aux, "busy-poll", "%u us", port->busy_poll_us);
