@@ -3,7 +3,7 @@
 #
 # usage: build_guest.sh FOLDER
 #
-# Makes FOLDER/vmlinuz and FOLDER/initramfs: the guest that the tests of tests/vm boot. The kernel is that
+# Makes FOLDER/vmlinuz, FOLDER/initramfs and FOLDER/modules: the guest that the tests of tests/vm boot. The kernel is that
 # of Debian's linux-image-cloud-amd64, downloaded and unpacked, not installed; the rest comes from
 # packages that are installed here: busybox-static, iperf3 and ethtool with the libraries they need.
 # Nothing is done if FOLDER has a guest of the same ingredients already. Exit status 77, and a line that
@@ -16,6 +16,8 @@ folder=$1
 modules="drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_legacy_dev
 	drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci net/core/failover
 	drivers/net/net_failover drivers/net/virtio_net"
+# kept in FOLDER/modules, for old_kernel.sh
+more_modules="drivers/net/tun drivers/net/veth net/sched/sch_ingress net/sched/cls_bpf"
 programs="/usr/bin/iperf3 /usr/sbin/ethtool"
 
 skip()
@@ -61,7 +63,7 @@ ingredients()
 
 unpack_kernel()
 {
-	local package
+	local package module
 
 	package=$(kernel_package)
 	[ -n "$package" ] || { apt-get -qq update && package=$(kernel_package); }
@@ -69,6 +71,11 @@ unpack_kernel()
 	apt_download "$package" || skip "$package cannot be downloaded"
 	dpkg-deb -x "$package"_*.deb kernel
 	mv kernel/boot/vmlinuz-* vmlinuz
+	mkdir modules
+	for module in $more_modules; do
+		cp kernel/lib/modules/*/kernel/"$module.ko" modules/
+		echo "${module##*/}"
+	done >modules/order
 }
 
 make_initramfs()
@@ -100,5 +107,6 @@ trap 'rm -rf "$folder/work"' EXIT
 cd "$folder/work"
 unpack_kernel
 make_initramfs
-mv vmlinuz initramfs ..
+rm -rf ../modules
+mv vmlinuz initramfs modules ..
 echo "$now" >../ingredients

@@ -7,7 +7,8 @@ vm_tests += tests/vm/test_life.py
 vm_tests += tests/vm/test_traffic.py
 vm_tests += tests/vm/test_migration.py
 vm_tests += tests/vm/test_library.py
+vm_tests += tests/vm/old_kernel.sh
 vm_programs = tests/bench/vhost_forward
 
 EXTRA_DIST += tests/vm/world.py tests/vm/guest.py tests/vm/bed.py tests/vm/build_guest.sh \
-	tests/vm/guest_init.sh
+	tests/vm/guest_init.sh tests/vm/old_kernel_guest.sh tests/vm/old_kernel_init.sh
