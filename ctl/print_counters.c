@@ -90,10 +90,11 @@ void print_drops(FILE *out, const json_t *result)
 		return;
 	fprintf(out,
 		"received %lld + copies %lld, sent %lld + dropped %lld; lost in the kernel before "
-		"that %lld\n",
+		"that %lld, in devices after that %lld\n",
 		print_get_integer(result, "rx_packets"), print_get_integer(result, "copies"),
 		print_get_integer(result, "tx_packets"), print_get_integer(result, "dropped"),
-		print_get_integer(result, "kernel_dropped"));
+		print_get_integer(result, "kernel_dropped"),
+		print_get_integer(result, "device_dropped"));
 }
 
 /* ---- workers and memory -----------------------------------------------------------------------

@@ -8,19 +8,25 @@
  *
  *     sum(rx_packets) + sum(copies) == sum(tx_packets) + sum(drops of stage RX.. to TX)
  *
- * Reasons of stage KERNEL are losses that the kernel reports before a packet ever reached us; they
- * are shown beside the others and stand outside of that sum.
+ * Two stages are the kernel's to report. They are shown beside the others and stand outside of
+ * that sum: what is of stage KERNEL never reached us, what is of stage DEVICE was sent, by a worker
+ * or by tier 0's programs, and ended in the device. So from cable to cable, at rest:
+ *
+ *     frames that came + sum(copies) == frames that left + sum(drops of all stages)
  *
  * Thread-safety: constants only. The counters are in struct port_counters, see port.h.
  */
 #ifndef VSWITCH_DATAPATH_DROP_H
 #define VSWITCH_DATAPATH_DROP_H
 
+#include <stdbool.h>
+
 enum drop_stage {
 	DROP_STAGE_KERNEL, /* lost before the switch saw it */
 	DROP_STAGE_RX,     /* at ingress, before classification */
 	DROP_STAGE_FLOW,   /* by rule, translation or action */
 	DROP_STAGE_TX,     /* at egress */
+	DROP_STAGE_DEVICE, /* lost after it was sent */
 };
 
 /* X(SYMBOL, "name", STAGE, "help") */
@@ -34,6 +40,7 @@ enum drop_stage {
 	X(XSK_INVALID_DESCS, "xsk_invalid_descs", KERNEL,                                          \
 	  "the kernel refused a ring descriptor as invalid")                                       \
 	X(SOCKET_RX, "socket_rx", KERNEL, "the kernel's queue of a packet or TAP port was full")   \
+	X(DEVICE_RX, "device_rx", KERNEL, "the device's own queue was full, or it had no memory")  \
 	X(RX_TOO_SHORT, "rx_too_short", RX, "shorter than an Ethernet header")                     \
 	X(RX_TOO_LONG, "rx_too_long", RX, "longer than the port or a packet's buffers can hold")   \
 	X(RX_NO_FRAME, "rx_no_frame", RX, "no free frame in the pool to receive into")             \
@@ -57,7 +64,9 @@ enum drop_stage {
 	X(TX_TOO_LONG, "tx_too_long", TX, "longer than the output port's MTU allows")              \
 	X(TX_NO_FRAME, "tx_no_frame", TX, "no free frame for segmentation or linearisation")       \
 	X(TX_ERROR, "tx_error", TX, "the kernel refused the frame")                                \
-	X(TX_DOWN, "tx_down", TX, "the output port is down or its device has vanished")
+	X(TX_DOWN, "tx_down", TX, "the output port is down or its device has vanished")            \
+	X(DEVICE_TX, "device_tx", DEVICE,                                                          \
+	  "the output port's device dropped it: its queue or its receiver's was full")
 
 enum drop_reason {
 #define X(SYMBOL, NAME, STAGE, HELP) DROP_##SYMBOL,
@@ -71,5 +80,12 @@ const char *drop_reason_name(enum drop_reason reason);
 /* Returns one sentence for people. */
 const char *drop_reason_help(enum drop_reason reason);
 enum drop_stage drop_reason_stage(enum drop_reason reason);
+
+/* Is it a loss that the kernel reports, outside of the switch's own sum? */
+static inline bool drop_reason_is_kernel(enum drop_reason reason)
+{
+	return drop_reason_stage(reason) == DROP_STAGE_KERNEL ||
+	       drop_reason_stage(reason) == DROP_STAGE_DEVICE;
+}
 
 #endif /* VSWITCH_DATAPATH_DROP_H */

@@ -12,7 +12,11 @@
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+
 #include "datapath/netdev.h"
+#include "lib/netlink.h"
 #include "lib/suggest.h"
 
 static void suggest_device(const char *name, char *text, size_t size)
@@ -127,6 +131,25 @@ int netdev_get_link(int ifindex, struct netdev_info *info)
 	ret = get_link(fd, ifindex, info);
 	close(fd);
 	return ret;
+}
+
+int netdev_get_drops(int ifindex, struct netdev_drops *drops)
+{
+	struct rtnl_link *link;
+	struct nl_sock *sock;
+	int ret;
+
+	ret = netlink_connect(&sock, NULL);
+	if (ret)
+		return ret;
+	ret = netlink_get_link(sock, ifindex, NULL, &link);
+	nl_socket_free(sock);
+	if (ret)
+		return ret;
+	drops->rx = rtnl_link_get_stat(link, RTNL_LINK_RX_DROPPED);
+	drops->tx = rtnl_link_get_stat(link, RTNL_LINK_TX_DROPPED);
+	rtnl_link_put(link);
+	return 0;
 }
 
 /* Sets one of the device's IFF_ flags. Returns whether it was set before, or a negative errno. */

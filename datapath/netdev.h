@@ -6,7 +6,7 @@
  * device that vanishes and another one that takes its name are two devices. All in the network
  * namespace of the calling thread.
  *
- * No state is kept; each call asks the kernel anew, by ioctl. What a port changes for as long as it
+ * No state is kept; each call asks the kernel anew. What a port changes for as long as it
  * is open (promiscuous mode) hangs on a file descriptor, so that it ends with the process, however
  * that ends.
  *
@@ -39,6 +39,15 @@ int netdev_get_info(int ifindex, struct netdev_info *info) WARN_UNUSED;
 
 /* Reads name, mtu, up and running alone, for those who ask often. Returns 0, or -ENODEV. */
 int netdev_get_link(int ifindex, struct netdev_info *info) WARN_UNUSED;
+
+/* Packets that the device has dropped since there is one. */
+struct netdev_drops {
+	uint64_t rx;
+	uint64_t tx; /* also what no receiver's queue had room for, where the device knows */
+};
+
+/* Returns 0 or a negative errno. */
+int netdev_get_drops(int ifindex, struct netdev_drops *drops) WARN_UNUSED;
 
 /* Sets the device administratively up. Returns 0 or a negative errno. */
 int netdev_set_up(int ifindex) WARN_UNUSED;

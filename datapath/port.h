@@ -139,7 +139,7 @@ struct port {
 	size_t n_options;
 	struct port_counters *counters; /* one for each worker, and one last for the control
 					 * thread */
-	uint64_t kernel_drops[DROP_N_REASONS]; /* of stage KERNEL; written by get_stats() only */
+	uint64_t kernel_drops[DROP_N_REASONS]; /* of stages KERNEL and DEVICE; refresh() */
 	uint64_t control_deadline_ns; /* what run_control() said last; the datapath's */
 };
 

@@ -567,6 +567,7 @@ static int open_port(struct afxdp_port *port, const struct port_config *config, 
 	if (ret)
 		return error_set(err, ret, "%s: %s", config->name, strerror(-ret));
 	memcpy(port->driver, info.driver, sizeof(port->driver));
+	(void)!netdev_get_drops(port->ifindex, &port->drops_at_open);
 	ret = parse_options(port, config, &info, err);
 	if (!ret)
 		ret = prepare_device(port, &info, err);
@@ -627,9 +628,23 @@ static void set_kernel_drops(struct afxdp_port *port, enum drop_reason reason, u
 	__atomic_store_n(&port->base.kernel_drops[reason], n, __ATOMIC_RELAXED);
 }
 
+/* `drops`: the device's, asked for ahead of the sockets'; some drivers count what no socket took as
+ * well, which is `n_sockets` packets by now. */
+static void set_device_drops(struct afxdp_port *port, const struct netdev_drops *drops,
+			     uint64_t n_sockets)
+{
+	uint64_t rx = drops->rx - port->drops_at_open.rx;
+	uint64_t before = port->base.kernel_drops[DROP_DEVICE_RX];
+
+	set_kernel_drops(port, DROP_DEVICE_RX, MAX(before, rx - MIN(rx, n_sockets)));
+	set_kernel_drops(port, DROP_DEVICE_TX, drops->tx - port->drops_at_open.tx);
+}
+
 static void refresh_stats(struct afxdp_port *port)
 {
 	struct xdp_statistics sum = {.rx_dropped = 0};
+	struct netdev_drops drops;
+	int ret = netdev_get_drops(port->ifindex, &drops);
 
 	for (unsigned int i = 0; i < port->n_sockets; i++) {
 		struct afxdp_txq *txq = port->queues[i].txq;
@@ -652,6 +667,9 @@ static void refresh_stats(struct afxdp_port *port)
 	set_kernel_drops(port, DROP_XSK_RX_RING_FULL, sum.rx_ring_full);
 	set_kernel_drops(port, DROP_XSK_FILL_RING_EMPTY, sum.rx_fill_ring_empty_descs);
 	set_kernel_drops(port, DROP_XSK_INVALID_DESCS, sum.rx_invalid_descs);
+	if (!ret)
+		set_device_drops(port, &drops,
+				 sum.rx_dropped + sum.rx_ring_full + sum.rx_fill_ring_empty_descs);
 }
 
 static void set_down(struct afxdp_port *port, bool down)

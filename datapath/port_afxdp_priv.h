@@ -19,6 +19,7 @@
 
 #include "bpf/xdp_prog.h"
 #include "datapath/afxdp_socket.h"
+#include "datapath/netdev.h"
 #include "datapath/port.h"
 
 /* Most frames that a sent packet may have: the fragments an skb can hold (MAX_SKB_FRAGS), of which
@@ -98,6 +99,7 @@ struct afxdp_port {
 	bool keep_host; /* the host goes on using the device */
 	uint32_t n_host_addrs; /* IP addresses that are the host's, when last asked */
 	char driver[32];
+	struct netdev_drops drops_at_open; /* the device's counts, not ours */
 	struct error
 		refused[AFXDP_N_MODES]; /* why a mode is not in use; empty: not tried, or in use */
 	struct error no_sg; /* why there is no multi-buffer; means nothing if sg */

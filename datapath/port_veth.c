@@ -49,6 +49,7 @@ struct veth_port {
 	struct tap_device tap;
 	struct tc_prog *prog;
 	struct veth_peer peer; /* when last asked */
+	struct netdev_drops drops_at_open; /* of our end */
 	const struct tier0_maps *tier0_maps; /* NULL: there is no tier 0 for this port */
 };
 
@@ -108,6 +109,14 @@ static void refresh_drops(struct veth_port *vp)
 	rtnl_link_put(link);
 }
 
+static void refresh_device_drops(struct veth_port *vp, struct rtnl_link *link)
+{
+	counter_set(&vp->port.kernel_drops[DROP_DEVICE_RX],
+		    rtnl_link_get_stat(link, RTNL_LINK_RX_DROPPED) - vp->drops_at_open.rx);
+	counter_set(&vp->port.kernel_drops[DROP_DEVICE_TX],
+		    rtnl_link_get_stat(link, RTNL_LINK_TX_DROPPED) - vp->drops_at_open.tx);
+}
+
 static int veth_refresh(struct port *port)
 {
 	struct veth_port *vp = veth_port_from(port);
@@ -119,6 +128,7 @@ static int veth_refresh(struct port *port)
 		port_set_link(port, false);
 		return -ENODEV;
 	}
+	refresh_device_drops(vp, link);
 	flags = rtnl_link_get_flags(link);
 	port_set_max_len(port, rtnl_link_get_mtu(link) + HEADERS_SIZE);
 	port_set_link(port, (flags & IFF_UP) && (flags & IFF_RUNNING));
@@ -162,6 +172,7 @@ static int open_veth(struct veth_port *vp, struct error *err)
 		return error_set(err, ret, "%s: %s", name, strerror(-ret));
 	if (strcmp(info.driver, "veth"))
 		return error_set(err, EINVAL, "%s is no veth: try type=afxdp", name);
+	(void)!netdev_get_drops(vp->ifindex, &vp->drops_at_open);
 	ret = netdev_set_up(vp->ifindex);
 	if (ret == -EPERM)
 		return error_set(err, ret,

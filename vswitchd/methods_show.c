@@ -237,7 +237,7 @@ int method_list_types(struct rpc_call *call, struct error *e)
 /* ---- counters ---------------------------------------------------------------------------------
  */
 
-/* Drops by reason, those that there are; `kernel`: losses ahead of the switch, or the others. */
+/* Drops by reason, those that there are; `kernel`: the kernel's losses, or the others. */
 static json_t *drops_to_json(const struct port_counters *counters, bool kernel)
 {
 	json_t *object = json_object();
@@ -245,8 +245,7 @@ static json_t *drops_to_json(const struct port_counters *counters, bool kernel)
 	for (int i = 0; i < DROP_N_REASONS; i++) {
 		enum drop_reason reason = (enum drop_reason)i;
 
-		if ((drop_reason_stage(reason) == DROP_STAGE_KERNEL) == kernel &&
-		    counters->drops[reason])
+		if (drop_reason_is_kernel(reason) == kernel && counters->drops[reason])
 			methods_set(object, drop_reason_name(reason),
 				    counter(counters->drops[reason]));
 	}
@@ -309,7 +308,7 @@ int method_dump_ports(struct rpc_call *call, struct error *e)
 
 /* Sums over all ports, for the balance of drop.h. */
 struct totals {
-	uint64_t rx, copies, tx, drops, kernel_drops;
+	uint64_t rx, copies, tx, drops, kernel_drops, device_drops;
 };
 
 static void add_drops(const char *name, const struct port_counters *sum, json_t *drops,
@@ -320,6 +319,7 @@ static void add_drops(const char *name, const struct port_counters *sum, json_t 
 		[DROP_STAGE_RX] = "rx",
 		[DROP_STAGE_FLOW] = "flow",
 		[DROP_STAGE_TX] = "tx",
+		[DROP_STAGE_DEVICE] = "device",
 	};
 
 	totals->rx += sum->rx_packets;
@@ -331,6 +331,8 @@ static void add_drops(const char *name, const struct port_counters *sum, json_t 
 
 		if (stage == DROP_STAGE_KERNEL)
 			totals->kernel_drops += sum->drops[reason];
+		else if (stage == DROP_STAGE_DEVICE)
+			totals->device_drops += sum->drops[reason];
 		else
 			totals->drops += sum->drops[reason];
 		if (sum->drops[reason])
@@ -374,6 +376,7 @@ int method_drops(struct rpc_call *call, struct error *e)
 	methods_set(call->result, "tx_packets", counter(totals.tx));
 	methods_set(call->result, "dropped", counter(totals.drops));
 	methods_set(call->result, "kernel_dropped", counter(totals.kernel_drops));
+	methods_set(call->result, "device_dropped", counter(totals.device_drops));
 	return 0;
 }
 

@@ -34,6 +34,10 @@ tests_system_tier0_SOURCES = tests/system/tier0.c $(bed)
 system_tests += tests/system/test_tier0_pins.sh
 check_PROGRAMS += tests/system/tier0_pins
 tests_system_tier0_pins_SOURCES = tests/system/tier0_pins.c $(bed)
+system_tests += tests/system/test_overload.sh tests/system/test_overload_veth.sh
+system_tests += tests/system/test_overload_packet.sh
+check_PROGRAMS += tests/system/overload
+tests_system_overload_SOURCES = tests/system/overload.c $(bed)
 
 system_tests += tests/system/test_tier0_xdp.sh
 check_PROGRAMS += tests/system/tier0_xdp

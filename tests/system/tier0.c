@@ -235,8 +235,9 @@ static uint64_t count_drops(const struct port_counters *sum)
 	uint64_t n = 0;
 
 	for (int i = 0; i < DROP_N_REASONS; i++)
-		n += sum->drops[i];
-	return n - count_lost(sum);
+		if (!drop_reason_is_kernel((enum drop_reason)i))
+			n += sum->drops[i];
+	return n;
 }
 
 static uint64_t count_tier0(void)
