@@ -294,8 +294,9 @@ static void veth_close(struct port *port)
 {
 	struct veth_port *vp = veth_port_from(port);
 
-	tc_prog_close(vp->prog);
+	/* With the device goes its program's attachment, and one grace period serves both. */
 	tap_device_close(&vp->tap);
+	tc_prog_close(vp->prog);
 	port_uninit(port);
 	free(vp);
 }
@@ -334,12 +335,13 @@ static int veth_probe(struct error *err)
 	struct ifreq ifr;
 	int ret, fd;
 
+	/* A device that goes takes a grace period of the kernel's, for each container. */
+	if (has_hook)
+		return tap_device_probe(err);
 	fd = tap_device_open_queue(TAP_NAME, false, err);
 	if (fd < 0)
 		return fd;
 	ret = 0;
-	if (has_hook)
-		goto out;
 	if (ioctl(fd, TUNGETIFF, &ifr)) {
 		ret = -errno;
 		error_set(err, ret, "asking for the TAP device: %s", strerror(-ret));

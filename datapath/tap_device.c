@@ -78,6 +78,19 @@ err_fd:
 	return ret;
 }
 
+int tap_device_probe(struct error *err)
+{
+	unsigned int features;
+	int ret = 0, fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return explain_tun("", errno, err);
+	if (ioctl(fd, TUNGETFEATURES, &features))
+		ret = explain_tun("", ENODEV, err);
+	close(fd);
+	return ret;
+}
+
 static int open_queues(struct tap_device *dev, unsigned int n, struct error *err)
 {
 	dev->queues = aligned_alloc(CACHE_LINE, n * sizeof(*dev->queues));

@@ -57,6 +57,10 @@ struct tap_device {
 	struct tap_queue *queues;
 };
 
+/* Does the kernel have such devices for us? Makes none. Returns 0 or a negative errno with `err`
+ * set. */
+int tap_device_probe(struct error *err) WARN_UNUSED;
+
 /* Opens a queue of device `name`, making it if there is none; a %d in the name is the kernel's to
  * fill in. Returns its descriptor or a negative errno with `err` set. */
 int tap_device_open_queue(const char *name, bool is_multi_queue, struct error *err) WARN_UNUSED;
