@@ -85,7 +85,31 @@ for round in 1 2 3; do
 	check "round $round: and comes back" ctl attach-container br0 c2 ip=192.0.2.2/24
 	check "round $round: answers" wait_for 5 answers
 done
+
+# a namespace goes with all that is on its way there, thirty times, and another one takes its place
+port_is_gone()
+{
+	! ctl list-ports br0 | grep -qx br0-c2
+}
+
+renew_c2()
+{
+	ip netns del c2 && wait_for 10 port_is_gone && ip netns add c2 &&
+		ctl attach-container br0 c2 ip=192.0.2.2/24 && wait_for 5 answers
+}
+
+renew_thirty_times()
+{
+	local i
+
+	for ((i = 0; i < 30; i++)); do
+		renew_c2 || return
+	done
+}
+check "thirty times a namespace ends under traffic, and its successor answers" renew_thirty_times
 stop_flood
+wait_for 5 balance
+check "every packet is accounted for" balance
 
 # TCP lives on while rules change under it
 in_ns c2 timeout 30 iperf3 -s -1 >/dev/null 2>&1 &
