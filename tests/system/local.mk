@@ -7,6 +7,7 @@ system_tests +=
 bed = tests/system/bed.c tests/system/bed.h
 tier0_cases = tests/system/tier0_cases.c tests/system/tier0_cases.h tests/unit/packets.c \
 	tests/unit/packets.h tests/unit/frames.c tests/unit/frames.h $(bed)
+serials = tests/system/serials.c tests/system/serials.h $(bed)
 traffic = tests/system/traffic.c tests/system/traffic.h tests/unit/frames.c \
 	tests/unit/frames.h $(bed)
 
@@ -29,7 +30,11 @@ tests_system_xdp_parse_SOURCES = tests/system/xdp_parse.c tests/unit/packets.c \
 
 system_tests += tests/system/test_tier0.sh tests/system/test_tier0_veth.sh
 check_PROGRAMS += tests/system/tier0
-tests_system_tier0_SOURCES = tests/system/tier0.c $(bed)
+tests_system_tier0_SOURCES = tests/system/tier0.c $(serials)
+
+system_tests += tests/system/test_moves.sh tests/system/test_moves_veth.sh
+check_PROGRAMS += tests/system/moves
+tests_system_moves_SOURCES = tests/system/moves.c $(serials)
 
 system_tests += tests/system/test_tier0_pins.sh
 check_PROGRAMS += tests/system/tier0_pins
@@ -58,6 +63,7 @@ system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/
 system_tests += tests/system/kernel_tier.sh tests/system/kernel_tier_veth.sh
 system_tests += tests/system/survive.sh tests/system/survive_veth.sh tests/system/survive_clsact.sh
 system_tests += tests/system/kernel_tier_jumbo.sh tests/system/kernel_tier_jumbo_veth.sh
+system_tests += tests/system/rounds.sh
 
 $(tests_system_afxdp_OBJECTS) $(tests_system_xdp_parse_OBJECTS) \
 	$(tests_system_tier0_xdp_OBJECTS) $(tests_system_tier0_tc_OBJECTS): | $(bpf_skeletons)

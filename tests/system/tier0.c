@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -27,11 +26,10 @@
 #include "datapath/worker_priv.h"
 #include "lib/clock.h"
 #include "tests/system/bed.h"
+#include "tests/system/serials.h"
 #include "tests/unit/test.h"
 
-#define FRAME_LEN 60
-#define SERIAL_OFFSET 20
-#define SERIALS_MAX (1u << 25)
+#define FRAME_LEN SERIALS_FRAME_LEN
 #define FLIPS 1000
 #define REMOVALS 30
 /* Packets sent between two changes. */
@@ -73,12 +71,6 @@ static atomic_uint_fast64_t credited, credited_bytes;
 static unsigned int n_sources; /* addresses that packets are sent from */
 static uint16_t sources[256]; /* the end of each */
 static uint32_t wire_len; /* of frames as they come in, bytes */
-
-/* For each sink: serial number -> epoch in which it was received, 0: it was not. */
-static uint16_t *received[2];
-static atomic_uint epoch; /* changes that have begun, and 1 */
-static atomic_uint next_serial;
-static atomic_bool stop;
 
 /* ---- the pipeline ---- */
 
@@ -180,8 +172,7 @@ static void create(bool kernel_tier, uint32_t tier0_flows)
 	for (uint16_t i = 0; i < ARRAY_SIZE(sources); i++)
 		sources[i] = i;
 	wire_len = FRAME_LEN;
-	atomic_store(&next_serial, 0);
-	atomic_store(&stop, false);
+	serials_reset();
 	for (int i = 0; i < 3; i++) {
 		char name[8], peer[8];
 
@@ -217,13 +208,13 @@ static void destroy(void)
 /* Sends the next packet; false: there was no room. */
 static bool send_one(void)
 {
-	uint32_t serial = atomic_fetch_add(&next_serial, 1);
+	uint32_t serial = serials_take();
 	uint8_t frame[FRAME_LEN];
 
 	bed_fill(frame, sizeof(frame), 0);
 	frame[10] = (uint8_t)(sources[serial % n_sources] >> 8);
 	frame[11] = (uint8_t)sources[serial % n_sources];
-	memcpy(frame + SERIAL_OFFSET, &serial, sizeof(serial));
+	memcpy(frame + SERIALS_OFFSET, &serial, sizeof(serial));
 	return send(bed.source, frame, sizeof(frame), 0) == sizeof(frame);
 }
 
@@ -371,136 +362,30 @@ static void test_confirmed(void **state UNUSED)
 	destroy();
 }
 
-static void *send_all(void *aux UNUSED)
-{
-	uint64_t *n_sent = calloc(1, sizeof(*n_sent));
-
-	while (!atomic_load(&stop) && atomic_load(&next_serial) < SERIALS_MAX - 1)
-		*n_sent += send_one();
-	return n_sent;
-}
-
-static void *receive_all(void *sink_)
-{
-	int sink = (int)(intptr_t)sink_;
-	uint8_t frame[2048];
-
-	while (!atomic_load(&stop)) {
-		uint32_t serial;
-
-		if (bed_receive(bed.sinks[sink], frame, sizeof(frame), 20) != FRAME_LEN)
-			continue;
-		memcpy(&serial, frame + SERIAL_OFFSET, sizeof(serial));
-		if (serial < SERIALS_MAX)
-			received[sink][serial] = (uint16_t)atomic_load(&epoch);
-	}
-	return NULL;
-}
-
-/* A time in which packets had to go to one port, and the serial numbers sent in it. */
-struct period {
-	unsigned int answer; /* 2 or 3; 0: nowhere */
-	uint16_t epoch;
-	uint32_t first; /* sent after the change had returned */
-	uint32_t end; /* one past the last that was sent before the next change began */
-};
-
-/*
- * No packet that was sent in the period, and received before the next one began, was received
- * elsewhere. (One that waited in a ring for longer, because the worker did not run, went where the
- * next answer said.) Returns how many were received in the period.
- */
-static uint32_t check_period(const struct period *period)
-{
-	uint32_t n = 0;
-
-	for (uint32_t serial = period->first; serial < period->end; serial++) {
-		for (unsigned int sink = 0; sink < 2; sink++) {
-			if (received[sink][serial] != period->epoch)
-				continue;
-			n++;
-			if (sink + 2 != period->answer)
-				fail_msg("packet %u of %u to %u went to port %u, not %u", serial,
-					 period->first, period->end, sink + 2, period->answer);
-		}
-	}
-	return n;
-}
-
-struct traffic {
-	pthread_t sender, receivers[2];
-};
-
-static void start_traffic(struct traffic *traffic)
-{
-	atomic_store(&epoch, 1);
-	for (intptr_t i = 0; i < 2; i++) {
-		received[i] = calloc(SERIALS_MAX, sizeof(*received[i]));
-		assert_non_null(received[i]);
-		assert_int_equal(
-			pthread_create(&traffic->receivers[i], NULL, receive_all, (void *)i), 0);
-	}
-	assert_int_equal(pthread_create(&traffic->sender, NULL, send_all, NULL), 0);
-}
-
-static void free_received(void)
-{
-	free(received[0]);
-	free(received[1]);
-}
-
-/* Returns how many packets were sent. */
-static uint64_t stop_traffic(struct traffic *traffic)
-{
-	uint64_t n, *n_sent;
-
-	atomic_store(&stop, true);
-	pthread_join(traffic->sender, (void **)&n_sent);
-	for (int i = 0; i < 2; i++)
-		pthread_join(traffic->receivers[i], NULL);
-	n = *n_sent;
-	free(n_sent);
-	return n;
-}
-
-/* Lets so many packets be sent that the period can be judged, and the flow gets hot again. */
-static void wait_sent(uint32_t n)
-{
-	uint32_t start = atomic_load(&next_serial);
-	uint64_t end = clock_now() + PATIENCE_NS;
-
-	while (atomic_load(&next_serial) - start < n) {
-		assert_true(clock_now() < end);
-		usleep(1000);
-	}
-}
-
 static void test_flips(void **state UNUSED)
 {
-	static struct period periods[FLIPS];
-	struct traffic traffic;
+	static struct serials_period periods[FLIPS];
 	uint64_t n_sent, start_ns, flip_ns = 0;
 	uint32_t n_received = 0;
 
 	create(true, 0);
-	start_traffic(&traffic);
-	wait_sent(1000);
+	serials_start(send_one, bed.sinks);
+	serials_wait(1000);
 	for (int i = 0; i < FLIPS; i++) {
-		periods[i].answer = i % 2 ? 2 : 3;
-		periods[i].epoch = (uint16_t)(atomic_fetch_add(&epoch, 1) + 1);
+		serials_announce(&periods[i]);
 		start_ns = clock_now();
-		atomic_store(&answer, periods[i].answer);
+		atomic_store(&answer, i % 2 ? 2 : 3);
 		datapath_invalidate(bed.dp);
 		flip_ns += clock_now() - start_ns;
-		periods[i].first = atomic_load(&next_serial);
-		wait_sent(PERIOD_MIN);
-		periods[i].end = atomic_load(&next_serial);
+		serials_begin(&periods[i]);
+		serials_wait(PERIOD_MIN);
+		serials_end(&periods[i]);
 		if (i % FLIPS_SWEEP == 0)
 			datapath_sweep(bed.dp, 10 * CLOCK_NS_PER_S);
 	}
-	n_sent = stop_traffic(&traffic);
+	n_sent = serials_stop();
 	for (int i = 0; i < FLIPS; i++)
-		n_received += check_period(&periods[i]);
+		n_received += serials_check(&periods[i], i % 2 ? 0 : 1);
 	assert_true(n_received > FLIPS * PERIOD_MIN / 10);
 	check_balance(n_sent);
 	print_message("%u packets sent, %u of the periods' received, %u carried by tier 0; "
@@ -510,7 +395,7 @@ static void test_flips(void **state UNUSED)
 	/* A worker's round, on a busy machine. */
 	assert_true(flip_ns / FLIPS < 50 * CLOCK_NS_PER_MS);
 	assert_true(count_tier0() > n_sent / 4);
-	free_received();
+	serials_free();
 	destroy();
 }
 
@@ -518,14 +403,12 @@ static void test_flips(void **state UNUSED)
  * port where packets still may go. */
 static void remove_under_traffic(unsigned int all, unsigned int rest)
 {
-	struct traffic traffic;
-
 	create(true, 0);
 	atomic_store(&answer, all);
-	start_traffic(&traffic);
+	serials_start(send_one, bed.sinks);
 	for (int i = 0; i < REMOVALS; i++) {
-		struct period period = {.answer = rest};
 		uint64_t before = count_tier0(), end = clock_now() + PATIENCE_NS;
+		struct serials_period period, other;
 
 		/* A slot that was given up is free when it has been swept. */
 		while (count_tier0() == before) {
@@ -534,16 +417,16 @@ static void remove_under_traffic(unsigned int all, unsigned int rest)
 			usleep(20000);
 		}
 		assert_int_equal(datapath_remove_port(bed.dp, 2), 0);
-		period.epoch = (uint16_t)(atomic_fetch_add(&epoch, 1) + 1);
-		period.first = atomic_load(&next_serial);
-		wait_sent(PERIOD_MIN);
-		period.end = atomic_load(&next_serial);
-		check_period(&period);
-		atomic_fetch_add(&epoch, 1);
+		serials_announce(&period);
+		serials_begin(&period);
+		serials_wait(PERIOD_MIN);
+		serials_end(&period);
+		serials_check(&period, rest ? (int)rest - 2 : -1);
+		serials_announce(&other);
 		assert_int_equal(bed_add_typed_port(bed.dp, port_type, "p1", ""), 2);
 	}
-	check_balance(stop_traffic(&traffic));
-	free_received();
+	check_balance(serials_stop());
+	serials_free();
 	destroy();
 }
 
