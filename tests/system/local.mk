@@ -5,7 +5,8 @@ system_tests +=
 
 # what tests in C share
 bed = tests/system/bed.c tests/system/bed.h
-tier0_cases = tests/system/tier0_cases.c tests/system/tier0_cases.h tests/unit/packets.c \
+tier0_cases = tests/system/tier0_cases.c tests/system/tier0_cases.h \
+	tests/system/tier0_rules.c tests/system/tier0_rules.h tests/unit/packets.c \
 	tests/unit/packets.h tests/unit/frames.c tests/unit/frames.h $(bed)
 serials = tests/system/serials.c tests/system/serials.h $(bed)
 traffic = tests/system/traffic.c tests/system/traffic.h tests/unit/frames.c \

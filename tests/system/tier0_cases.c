@@ -181,7 +181,7 @@ static void make_actions(struct tier0_case *c, struct random *rng, bool several)
 	c->actions[c->n_actions++] = (struct action){.type = ACTION_OUTPUT, .port = TIER0_CASE_OUT};
 }
 
-bool tier0_case_make(struct tier0_case *c, struct random *rng, bool several)
+bool tier0_case_make_packet(struct tier0_case *c, struct random *rng)
 {
 	make_frame(c, rng);
 	if (c->len < 14)
@@ -189,11 +189,23 @@ bool tier0_case_make(struct tier0_case *c, struct random *rng, bool several)
 	assert_int_equal(flow_key_parse(c->frame, c->frame + c->len, c->len, &c->key, &c->layout),
 			 0);
 	c->key.in_port = TIER0_CASE_IN;
-	make_mask(c, rng);
-	make_actions(c, rng, several);
+	return true;
+}
+
+bool tier0_case_compile(struct tier0_case *c, struct random *rng, bool several)
+{
 	c->maybe_partial = random_chance(rng, 50);
 	memset(&c->slot, 0, sizeof(c->slot));
 	return !tier0_compile(&c->key, &c->mask, c->actions, c->n_actions, several, &c->slot);
+}
+
+bool tier0_case_make(struct tier0_case *c, struct random *rng, bool several)
+{
+	if (!tier0_case_make_packet(c, rng))
+		return false;
+	make_mask(c, rng);
+	make_actions(c, rng, several);
+	return tier0_case_compile(c, rng, several);
 }
 
 /* ---- running them ---- */

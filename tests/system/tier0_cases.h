@@ -26,6 +26,8 @@
 #include "tests/unit/random.h"
 
 #define TIER0_CASE_ACTIONS 6
+/* That a case has room for; rules make more of them. */
+#define TIER0_CASE_ACTIONS_MAX 32
 /* Datapath port numbers; TIER0_CASE_COPY gets copies. */
 #define TIER0_CASE_IN 1
 #define TIER0_CASE_OUT 2
@@ -44,7 +46,7 @@ struct tier0_case {
 	struct flow_key key; /* of the frame */
 	struct flow_layout layout;
 	struct flow_key mask;
-	struct action actions[TIER0_CASE_ACTIONS + 1];
+	struct action actions[TIER0_CASE_ACTIONS_MAX];
 	uint32_t n_actions;
 	bool maybe_partial; /* the port's frames may have partial checksums */
 	struct tier0_slot slot;
@@ -56,6 +58,12 @@ void tier0_cases_uninit(void);
 /* Makes the case of c->seed, from which `rng` was seeded. Returns false when tier 0 cannot express
  * it. `several`: the program sends copies. */
 bool tier0_case_make(struct tier0_case *c, struct random *rng, bool several);
+
+/* The same in parts, for who has mask and actions from elsewhere: makes the packet; false: it is
+ * too short for one. */
+bool tier0_case_make_packet(struct tier0_case *c, struct random *rng);
+/* Makes the slot of mask and actions. */
+bool tier0_case_compile(struct tier0_case *c, struct random *rng, bool several);
 
 /* Puts the case's flow in, behind a few masks that have nothing. */
 void tier0_case_install(struct tier0_case *c, struct random *rng, struct tier0_maps *maps);

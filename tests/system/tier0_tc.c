@@ -30,9 +30,11 @@
 #include "lib/clock.h"
 #include "tests/system/bed.h"
 #include "tests/system/tier0_cases.h"
+#include "tests/system/tier0_rules.h"
 #include "tests/unit/test.h"
 
 #define N_CASES 20000
+#define N_RULE_CASES 40000
 #define WAIT_MS 5000
 /* Not in Debian's headers. */
 #define TCX_INGRESS ((enum bpf_attach_type)46)
@@ -321,10 +323,50 @@ static void test_same_bytes(void **state UNUSED)
 			assert_true(seen.by_type[type] >= N_CASES / 1000);
 }
 
+/* The same with what real tables say, and each packet that meets the mask. */
+static void test_same_rules(void **state UNUSED)
+{
+	static struct tier0_case c;
+	uint32_t n_matching = 0;
+
+	memset(&seen, 0, sizeof(seen));
+	tier0_rules_init();
+	for (uint64_t i = 0; i < N_RULE_CASES; i++) {
+		struct random rng;
+		bool matches;
+
+		c.seed = test_seed() + i;
+		random_init(&rng, c.seed);
+		if (!tier0_rules_make(&c, &rng, true))
+			continue;
+		tier0_case_install(&c, &rng, &maps);
+		check(&c, true);
+		/* A checksum is what it was made, partial or not. */
+		c.maybe_partial = false;
+		matches = tier0_case_mutate(&c, &rng, &maps);
+		check(&c, matches);
+		n_matching += matches;
+		if (matches)
+			tier0_rules_check(&c);
+	}
+	tier0_rules_uninit();
+	print_message("%u sent, %u changed, %u tagged, %u copies, %u dropped, %u left, %u of the "
+		      "same flow\n",
+		      seen.n_sent, seen.n_changed, seen.n_tagged, seen.n_copied, seen.n_dropped,
+		      seen.n_left, n_matching);
+	assert_true(seen.n_changed > N_RULE_CASES / 20);
+	assert_true(seen.n_copied > N_RULE_CASES / 200);
+	assert_true(seen.n_dropped > N_RULE_CASES / 100);
+	assert_true(n_matching > N_RULE_CASES / 20);
+	for (int type = 0; type <= ACTION_SET_VLAN_TCI; type++)
+		assert_true(type == ACTION_SET_ND_TARGET || seen.by_type[type] >= 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_same_rules),
 	};
 
 	bed_enter();

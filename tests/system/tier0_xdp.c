@@ -25,6 +25,7 @@
 #include "datapath/tier0_compile.h"
 #include "tests/system/bed.h"
 #include "tests/system/tier0_cases.h"
+#include "tests/system/tier0_rules.h"
 #include "tests/unit/frames.h"
 #include "tests/unit/random.h"
 #include "tests/unit/test.h"
@@ -34,6 +35,7 @@
 #define GROUP 3
 /* A frame of several buffers. */
 #define LONG_LEN 9000
+#define N_RULE_CASES 40000
 
 static struct vswitch_xdp_bpf *skel;
 static struct tier0_maps maps;
@@ -241,6 +243,44 @@ static void test_same_bytes(void **state UNUSED)
 	}
 }
 
+/* The same with what real tables say, and each packet that meets the mask. */
+static void test_same_rules(void **state UNUSED)
+{
+	static struct tier0_case c;
+	uint32_t n_matching = 0;
+
+	memset(&seen, 0, sizeof(seen));
+	tier0_rules_init();
+	for (uint64_t i = 0; i < N_RULE_CASES; i++) {
+		struct random rng;
+		bool matches;
+
+		c.seed = test_seed() + i;
+		random_init(&rng, c.seed);
+		if (!tier0_rules_make(&c, &rng, false))
+			continue;
+		seen.n_compiled++;
+		install(&c, &rng);
+		check(&c, true);
+		matches = tier0_case_mutate(&c, &rng, &maps);
+		check(&c, matches);
+		n_matching += matches;
+		if (matches)
+			tier0_rules_check(&c);
+	}
+	tier0_rules_uninit();
+	print_message("%u compiled, %u sent, %u of them changed, %u dropped, %u left, %u of the "
+		      "same flow\n",
+		      seen.n_compiled, seen.n_sent, seen.n_changed, seen.n_dropped, seen.n_left,
+		      n_matching);
+	assert_true(seen.n_compiled > N_RULE_CASES / 10);
+	assert_true(seen.n_changed > N_RULE_CASES / 20);
+	assert_true(seen.n_dropped > N_RULE_CASES / 100);
+	assert_true(n_matching > N_RULE_CASES / 20);
+	for (int type = 0; type <= ACTION_SET_VLAN_TCI; type++)
+		assert_true(type == ACTION_SET_ND_TARGET || seen.by_type[type] >= 5);
+}
+
 /* A flow of another generation, or none at all, leaves its packets to user space. */
 static void test_stale(void **state UNUSED)
 {
@@ -410,9 +450,10 @@ static void test_without_groups(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_bytes),   cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_copies),	     cmocka_unit_test(test_partial_lengths),
-		cmocka_unit_test(test_partial_left), cmocka_unit_test(test_without_groups),
+		cmocka_unit_test(test_same_bytes),	cmocka_unit_test(test_same_rules),
+		cmocka_unit_test(test_stale),		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_partial_lengths), cmocka_unit_test(test_partial_left),
+		cmocka_unit_test(test_without_groups),
 	};
 
 	bed_enter();
