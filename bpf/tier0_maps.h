@@ -6,9 +6,9 @@
  * The others, which take 280 bytes for each flow that fits, are made when the first port that can
  * use them opens.
  *
- * All but `devices` and `groups` are mapped into the process and are read and written as memory. Two
- * of them are user space's alone: they are maps so that they outlive the process together with the
- * others.
+ * All but `devices` and `groups` are mapped into the process and are read and written as memory.
+ * Two of them are user space's alone: they are maps so that they outlive the process together with
+ * the others.
  *
  * Groups, each a map of its own, are all made and put in their places at once, for that takes a
  * grace period of the kernel's RCU; who is in one changes at the price of a system call. Where the

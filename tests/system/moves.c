@@ -98,7 +98,7 @@ static uint64_t count_tier0(void)
 static void create(const char *port_type)
 {
 	struct datapath_config config = {
-		.n_workers = 2, .pipeline = &xlate_pipeline, .kernel_tier = true};
+		.n_workers = 2, .pipeline = &xlate_pipeline, .tier0 = {.wanted = true}};
 
 	assert_int_equal(bridge_table_create(&bridges, NULL), 0);
 	config.pipeline_aux = bridges;

@@ -130,7 +130,7 @@ static void create(bool kernel_tier)
 	struct datapath_config config = {
 		.n_workers = 1,
 		.pipeline = &pipeline,
-		.kernel_tier = kernel_tier,
+		.tier0 = {.wanted = kernel_tier},
 	};
 	struct error err = ERROR_INIT;
 

@@ -581,24 +581,29 @@ static void test_bucket(void **state UNUSED)
 	destroy();
 }
 
-/* Reads a packet from both sinks. */
-static void receive_both(uint32_t serial)
+/* Reads a packet from both sinks. Returns its number. */
+static uint32_t receive_both(void)
 {
-	uint8_t frame[2048], expected[FRAME_LEN];
+	uint8_t frames[2][2048], expected[FRAME_LEN];
+	uint32_t serial;
 
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			bed_receive_test(bed.sinks[i], frames[i], sizeof(frames[i]), 10000),
+			FRAME_LEN);
+	memcpy(&serial, frames[0] + SERIALS_OFFSET, sizeof(serial));
 	bed_fill(expected, sizeof(expected), 0);
 	expected[11] = 0;
-	memcpy(expected + SERIAL_OFFSET, &serial, sizeof(serial));
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(bed_receive_test(bed.sinks[i], frame, sizeof(frame), 10000),
-				 FRAME_LEN);
-		assert_memory_equal(frame, expected, sizeof(expected));
-	}
+	memcpy(expected + SERIALS_OFFSET, &serial, sizeof(serial));
+	assert_memory_equal(frames[0], expected, sizeof(expected));
+	assert_memory_equal(frames[1], expected, sizeof(expected));
+	return serial;
 }
 
 /* Each packet comes out of both ports, whole and once. */
 static void test_both(void **state UNUSED)
 {
+	uint32_t serial, last = 0;
 	uint64_t n, before;
 
 	create(true, 0);
@@ -611,10 +616,10 @@ static void test_both(void **state UNUSED)
 		;
 	before = count_tier0();
 	for (int i = 0; i < 1000; i++) {
-		uint32_t serial = atomic_load(&next_serial);
-
 		n += send_one();
-		receive_both(serial);
+		serial = receive_both();
+		assert_true(i == 0 || serial == last + 1);
+		last = serial;
 	}
 	check_balance(n);
 	assert_true(count_tier0() - before > 990);
@@ -669,7 +674,9 @@ static int receive_tag(void)
 	} control;
 	uint8_t frame[128];
 	struct iovec iov = {.iov_base = frame, .iov_len = sizeof(frame)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
 	struct pollfd p = {.fd = bed.sinks[0], .events = POLLIN};
 	struct tpacket_auxdata aux;
@@ -760,20 +767,13 @@ static void test_no_target(void **state UNUSED)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counters),
-		cmocka_unit_test(test_confirmed),
-		cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_masks),
-		cmocka_unit_test(test_bucket),
-		cmocka_unit_test(test_tag),
-		cmocka_unit_test(test_off),
-		cmocka_unit_test(test_both),
-		cmocka_unit_test(test_sets),
-		cmocka_unit_test(test_no_target),
-		cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_removal),
-		cmocka_unit_test(test_removal_of_one),
+		cmocka_unit_test(test_counters),  cmocka_unit_test(test_confirmed),
+		cmocka_unit_test(test_idle),	  cmocka_unit_test(test_full),
+		cmocka_unit_test(test_masks),	  cmocka_unit_test(test_bucket),
+		cmocka_unit_test(test_tag),	  cmocka_unit_test(test_off),
+		cmocka_unit_test(test_both),	  cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_no_target), cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_removal),	  cmocka_unit_test(test_removal_of_one),
 	};
 
 	if (argc > 1)
