@@ -3,8 +3,8 @@
  * tier0_maps.h - the maps of tier 0 (tier0.h), made once and shared by the programs of all ports.
  *
  * The control map, a page, is made first, for the datapath's generation lives in it from the start.
- * The others, which take 280 bytes for each flow that fits, are made when the first port that can
- * use them opens.
+ * The others, which take some 300 bytes for each flow that fits, are made when the first port that
+ * can use them opens.
  *
  * All but `devices` and `groups` are mapped into the process and are read and written as memory.
  * Two of them are user space's alone: they are maps so that they outlive the process together with
