@@ -32,9 +32,10 @@ print('in and out differ by', left)
 sys.exit(left != 0)"
 }
 
+# by no function: what is killed is to be the ping itself
 start_flood()
 {
-	in_ns c1 ping -q -f -w 60 192.0.2.2 >"$work/flood.log" 2>&1 &
+	nsenter --net=/run/netns/c1 -- ping -q -f -w 60 192.0.2.2 >"$work/flood.log" 2>&1 &
 	flood=$!
 }
 
@@ -76,8 +77,7 @@ check "MAC addresses forgotten" ctl fdb-flush br0
 check "and learned again" answers
 
 stop_flood
-wait_for 5 balance
-check "every packet is accounted for" balance
+check "every packet is accounted for" wait_for 5 balance
 
 start_flood
 for round in 1 2 3; do
@@ -108,8 +108,7 @@ renew_thirty_times()
 }
 check "thirty times a namespace ends under traffic, and its successor answers" renew_thirty_times
 stop_flood
-wait_for 5 balance
-check "every packet is accounted for" balance
+check "every packet is accounted for" wait_for 5 balance
 
 # TCP lives on while rules change under it
 in_ns c2 timeout 30 iperf3 -s -1 >/dev/null 2>&1 &
