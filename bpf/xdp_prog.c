@@ -200,6 +200,9 @@ static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *conf
 	if (ret)
 		return ret;
 	ret = vswitch_xdp_bpf__load(prog->skel);
+	/* libbpf looks for the metadata kfuncs there, whichever program is to be loaded. */
+	if (ret == -ESRCH)
+		xdp_message_set("the kernel has no BTF, CONFIG_DEBUG_INFO_BTF");
 	if (ret)
 		ret = explain(err, ret,
 			      config->mode == XDP_PROG_OFFLOAD

@@ -97,24 +97,24 @@ stop_cleanly()
 # the kernel carries flows between those in HOT; each PATTERN is in a line of what is told
 without()
 {
-	local features=$1 talk=$2 hot=$3 kind pattern
+	local features=$1 talk=$2 hot=$3 kind pattern what=${1:-BTF}
 
 	shift 3
 	start_without "$features"
 	for kind in $talk; do
-		check "without $features: $kind ports work" talk "$kind"
+		check "without $what: $kind ports work" talk "$kind"
 		if [[ " $hot " == *" $kind "* ]]; then
-			check "without $features: their hot flows are in the kernel" is_hot "$kind"
+			check "without $what: their hot flows are in the kernel" is_hot "$kind"
 		else
-			check "without $features: their flows stay in user space" is_cold "$kind"
+			check "without $what: their flows stay in user space" is_cold "$kind"
 		fi
 	done
-	[ "$talk" != "veth afxdp" ] || check "without $features: they work together" talk mixed
+	[ "$talk" != "veth afxdp" ] || check "without $what: they work together" talk mixed
 	for pattern in "$@"; do
-		check_match "without $features: it is told" "$pattern" tell
+		check_match "without $what: it is told" "$pattern" tell
 	done
-	check "without $features: it was asked for" were_asked "$features"
-	stop_cleanly "without $features"
+	check "without $what: it was asked for" were_asked "$features"
+	stop_cleanly "without $what"
 }
 
 # make_station NAME ADDRESS: a veth with its near end here, which may be a port
@@ -189,6 +189,11 @@ without bpf "" "" "$tier0_off making map tier0_control is not permitted; it take
 	"v-x1 .*not permitted; it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
 without "tcx,dev-bound,xsk-sg,tun-uso,tx-metadata,tx-budget,netdev-family" "veth afxdp" "veth" \
 	"hook=clsact" "kernel tier out=from containers alone"
+
+# a kernel that was built without its types' description
+check "no BTF" mount -t tmpfs tmpfs /sys/kernel/btf
+without "" "veth" "veth" "v-x1 .*the kernel has no BTF"
+check "BTF again" umount /sys/kernel/btf
 
 # ---- what is opened while the kernel lacks something
 
