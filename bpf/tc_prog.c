@@ -401,6 +401,12 @@ static int reuse_memory(struct vswitch_tc_bpf *skel, const struct tc_prog_config
 	return ret;
 }
 
+static void set_port(struct vswitch_tc_bpf *skel, const struct tc_prog_config *config)
+{
+	skel->bss->port.ifindex = (uint32_t)config->ifindex;
+	skel->bss->port.tap_ifindex = (uint32_t)config->tap_ifindex;
+}
+
 /* Loads the port's own programs, with one of the two ways to the container. */
 static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, bool redirect_peer,
 		    bool tier0)
@@ -422,6 +428,7 @@ static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, b
 		ret = bpf_map__set_autocreate(skel->maps.vswitch_tc_progs, false);
 	if (!ret && tier0)
 		ret = reuse_memory(skel, config);
+	set_port(skel, config);
 	if (!ret)
 		ret = vswitch_tc_bpf__load(skel);
 	/* The other way needs nothing that changes once it is loaded. */
@@ -433,8 +440,9 @@ static int load_own(struct tc_prog *prog, const struct tc_prog_config *config, b
 		vswitch_tc_bpf__destroy(skel);
 		return ret;
 	}
-	skel->bss->port.ifindex = (uint32_t)config->ifindex;
-	skel->bss->port.tap_ifindex = (uint32_t)config->tap_ifindex;
+	/* What was reused says what was so before. */
+	if (skel->bss)
+		set_port(skel, config);
 	prog->skel = skel;
 	prog->has_redirect_peer = redirect_peer;
 	prog->tier0 = tier0 ? &skel->bss->tier0_port : NULL;

@@ -215,8 +215,11 @@ static int open_direct(struct xdp_prog *prog, const struct xdp_prog_config *conf
 		close_skeleton(prog);
 		return ret;
 	}
-	prog->state = &prog->skel->bss->pinned_xdp;
-	prog->state->undo = prog->undo;
+	/* Else the program's variables cannot be mapped, and there are no maps, either. */
+	if (prog->skel->bss) {
+		prog->state = &prog->skel->bss->pinned_xdp;
+		prog->state->undo = prog->undo;
+	}
 	if (maps) {
 		prog->tier0 = &prog->skel->bss->tier0_port;
 		xdp_prog_pin(prog, config);

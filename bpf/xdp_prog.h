@@ -70,7 +70,7 @@ struct xdp_prog {
 	struct xdp_host_addr *host_addrs; /* told to the program, n_host_addrs of them; owned */
 	uint32_t n_host_addrs;
 	struct tier0_port *tier0; /* the program's port, mapped; NULL: it has no tier 0 */
-	struct pinned_xdp *state; /* mapped; NULL: under the dispatcher */
+	struct pinned_xdp *state; /* mapped; NULL: it is not, and not pinned */
 	uint32_t undo; /* what a program that was not taken over has left: for state->undo */
 	struct pin_dir *pins; /* where it is pinned; NULL: it is not */
 	struct error why_no_tier0; /* means nothing if it has */

@@ -114,6 +114,16 @@ static bool needs_devmap(const struct request *request)
 	return makes_map(request, BPF_MAP_TYPE_DEVMAP);
 }
 
+static bool needs_map_in_map(const struct request *request)
+{
+	return makes_map(request, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+}
+
+static bool needs_pins(const struct request *request)
+{
+	return bpf_request(request, BPF_OBJ_PIN);
+}
+
 static bool needs_xskmap(const struct request *request)
 {
 	return makes_map(request, BPF_MAP_TYPE_XSKMAP);
@@ -305,6 +315,8 @@ static struct feature {
 	{"array-mmap", needs_array_mmap, EINVAL, NULL, false, false},
 	{"map-memory", needs_map_memory, ENOMEM, NULL, false, false},
 	{"devmap", needs_devmap, EINVAL, NULL, false, false},
+	{"map-in-map", needs_map_in_map, EINVAL, NULL, false, false},
+	{"pins", needs_pins, EPERM, NULL, false, false},
 	{"xskmap", needs_xskmap, EINVAL, NULL, false, false},
 	{"prog-array", needs_prog_array, EPERM, NULL, false, false},
 	{"xdp", needs_xdp, EPERM, NULL, false, false},

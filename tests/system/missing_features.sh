@@ -158,6 +158,12 @@ without tc-tier0 "veth afxdp" "afxdp" "hook=tcx .*kernel tier in=no: .*R1 invali
 without xdp-tier0 "veth afxdp" "veth" "mode=native.*kernel tier in=no: .*R1 invalid mem access"
 without netdev-family "veth afxdp" "veth" "kernel tier out=from containers alone: Linux before 6.3"
 
+without pins "veth afxdp" "veth afxdp" \
+	"^tier 0 ends with the daemon: not pinned: pinning in .*: Operation not permitted"
+without map-in-map "veth afxdp" "veth afxdp"
+check_match "without map-in-map: it is told" "XDP programs send no copies: .*Invalid argument" \
+	cat "$work/vswitchd.log"
+
 # ---- tc
 without tcx "veth afxdp" "veth afxdp" "hook=clsact; tcx was refused: .*Invalid argument"
 without redirect-peer "veth afxdp" "afxdp" \
@@ -182,8 +188,8 @@ without xdp-link "veth" "veth" "v-x1 .*it takes BPF links for XDP"
 without xdp-verifier "veth" "veth" "v-x1 .*R1 invalid mem access"
 
 # ---- all of that at once
-without array-mmap "veth" "" "$tier0_off making map tier0_control: Invalid argument" \
-	"to-peer=through the veth: .*before Linux 5.5" "v-x1 .*map '.*': failed to create"
+without array-mmap "veth afxdp" "" "$tier0_off making map tier0_control: Invalid argument" \
+	"to-peer=through the veth: .*before Linux 5.5"
 without bpf "" "" "$tier0_off making map tier0_control is not permitted; it takes CAP_BPF" \
 	"br0-c1 .*not permitted; it takes CAP_NET_ADMIN and CAP_BPF" \
 	"v-x1 .*not permitted; it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF"
