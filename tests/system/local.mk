@@ -62,7 +62,8 @@ check_PROGRAMS += tests/system/packet
 tests_system_packet_SOURCES = tests/system/packet.c $(traffic)
 system_tests += tests/system/containers.sh tests/system/changes.sh tests/system/quickstart.sh
 system_tests += tests/system/kernel_tier.sh tests/system/kernel_tier_veth.sh
-system_tests += tests/system/survive.sh tests/system/survive_veth.sh tests/system/survive_clsact.sh
+system_tests += tests/system/survive.sh tests/system/survive_veth.sh tests/system/survive_clsact.sh \
+	tests/system/survive_containers.sh
 system_tests += tests/system/kernel_tier_jumbo.sh tests/system/kernel_tier_jumbo_veth.sh
 system_tests += tests/system/rounds.sh
 
