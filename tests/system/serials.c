@@ -54,7 +54,8 @@ static void *receive_all(void *sink_)
 			continue;
 		memcpy(&serial, frame + SERIALS_OFFSET, sizeof(serial));
 		if (serial < SERIALS_MAX)
-			received[sink][serial] = (uint16_t)atomic_load(&epoch);
+			__atomic_store_n(&received[sink][serial], (uint16_t)atomic_load(&epoch),
+					 __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -124,7 +125,8 @@ uint32_t serials_check(const struct serials_period *period, int sink)
 
 	for (uint32_t serial = period->first; serial < period->end; serial++) {
 		for (int at = 0; at < 2; at++) {
-			if (received[at][serial] != period->epoch)
+			if (__atomic_load_n(&received[at][serial], __ATOMIC_RELAXED) !=
+			    period->epoch)
 				continue;
 			n++;
 			if (at != sink)
