@@ -43,6 +43,9 @@ NEEDED = (("qemu-system-x86_64", "qemu-system-x86"), ("libvirtd", "libvirt-daemo
           ("virtlogd", "libvirt-daemon"), ("virsh", "libvirt-clients"), ("ip", "iproute2"),
           ("unshare", "util-linux"), ("ping", "iputils-ping"), ("iperf3", "iperf3"),
           ("setpriv", "util-linux"), ("busybox", "busybox-static"))
+QEMU_USER = "libvirt-qemu"
+ACCOUNTS = {"/etc/passwd": "x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin",
+            "/etc/group": "x:64055:"}
 QEMU_DRIVER = "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so"
 
 
@@ -266,10 +269,12 @@ class Host:
         self.name = name
         self.root = f"{ROOT}/{name}"
         self.logd = self.libvirtd = self.switch = None
-        binds = "\n".join(f"mount --bind {self.root}{folder} {folder} || exit" for folder in PRIVATE)
         for folder in PRIVATE:
             os.makedirs(self.root + folder)
             os.makedirs(folder, exist_ok=True)
+        self._add_qemu_user()
+        binds = "\n".join(f"mount --bind {self.root}{place} {place} || exit"
+                          for place in (*PRIVATE, *ACCOUNTS))
         os.makedirs(self.path("/run/netns"))
         # the shell holds the namespaces; it is there when it has said so
         self.holder = world.start(f"{name}-holder", [
@@ -294,6 +299,18 @@ class Host:
         return daemon
 
     # ---- libvirt
+
+    def _add_qemu_user(self):
+        """libvirtd does not start without the user and group that Debian built it for, though its
+        configuration names others; they come with a package that starts services."""
+        os.makedirs(f"{self.root}/etc", exist_ok=True)
+        for place, entry in ACCOUNTS.items():
+            with open(place, encoding="utf-8") as accounts:
+                text = accounts.read()
+            if f"\n{QEMU_USER}:" not in text:
+                text += f"{QEMU_USER}:{entry}\n"
+            with open(self.root + place, "w", encoding="utf-8") as out:
+                out.write(text)
 
     def start_libvirt(self):
         # libvirt migrates between machines alone, which it knows by this
