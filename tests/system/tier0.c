@@ -540,7 +540,7 @@ static void test_masks(void **state UNUSED)
 	assert_int_equal(stats.n_flows, TIER0_MASKS_MAX);
 	assert_true(stats.n_refused > 0);
 	assert_int_equal(count_reason(TIER0_MASKS), n_sources - TIER0_MASKS_MAX);
-	assert_in_range(count_tier0(), n / 2, n * 3 / 4);
+	assert_in_range(count_tier0(), n / 10, n * 3 / 4);
 	destroy();
 }
 
@@ -577,7 +577,7 @@ static void test_bucket(void **state UNUSED)
 	datapath_get_tier0_stats(bed.dp, &stats);
 	assert_int_equal(stats.n_flows, TIER0_WAYS);
 	assert_int_equal(count_reason(TIER0_BUCKET), 4);
-	assert_in_range(count_tier0(), n / 2, n * 3 / 4);
+	assert_in_range(count_tier0(), n / 10, n * 3 / 4);
 	destroy();
 }
 
@@ -647,7 +647,7 @@ static void test_sets(void **state UNUSED)
 	datapath_get_tier0_stats(bed.dp, &stats);
 	assert_int_equal(stats.n_flows, TIER0_GROUPS_MAX - 1);
 	assert_true(stats.n_refused > 0);
-	assert_in_range(count_tier0(), n / 4, n * 3 / 4);
+	assert_in_range(count_tier0(), n / 10, n * 3 / 4);
 	/* All go, and others come. */
 	atomic_store(&answer, 2);
 	datapath_invalidate(bed.dp);
