@@ -29,7 +29,7 @@
 	X(OFF, "tier 0 is off")                                                                    \
 	X(INGRESS, "the ingress port has none")                                                    \
 	X(EGRESS, "an egress port takes no redirected packets")                                    \
-	X(OUTPUTS, "several outputs, which XDP cannot do")                                         \
+	X(OUTPUTS, "several outputs, which XDP cannot do on this kernel")                          \
 	X(ORDER, "header changes between outputs")                                                 \
 	X(MATCH, "a header change depends on bits that the mask leaves open")                      \
 	X(ACTION, "an action that only user space carries out")                                    \

@@ -123,6 +123,55 @@ ctl()
 	"$vswitchctl" --rundir "$rundir" "$@"
 }
 
+# make_station NAME ADDRESS [MTU]: a namespace, and a veth whose near end, v-NAME, may be a port
+make_station()
+{
+	ns_add "$1"
+	ip link add "v-$1" ${3:+mtu "$3"} type veth peer name eth0 ${3:+mtu "$3"} netns "$1"
+	in_ns "$1" ip addr add "$2/24" dev eth0
+	# a veth takes frames that XDP redirects to it when its peer polls
+	in_ns "$1" ethtool -K eth0 gro on
+	in_ns "$1" ip link set eth0 up
+	ip link set "v-$1" up
+}
+
+# ---- what the daemon says of its packets; these need python3
+
+# balance: what came in has gone out or was counted as dropped
+balance()
+{
+	ctl --json drops | python3 -c "
+import json, sys
+d = json.load(sys.stdin)
+left = d['rx_packets'] + d['copies'] - d['tx_packets'] - d['dropped']
+print('in and out differ by', left)
+sys.exit(left != 0)"
+}
+
+# rule_packets COOKIE: what rules of bridge br0 with that cookie have counted
+rule_packets()
+{
+	ctl --json dump-flows br0 | python3 -c "
+import json, sys
+print(sum(r['n_packets'] for r in json.load(sys.stdin)['rules'] if int(str(r.get('cookie', 0)), 0) == $1))"
+}
+
+# hits: packets that tier 0 has carried
+hits()
+{
+	ctl --json workers | python3 -c '
+import json, sys
+print(sum(w["hits_tier0"] for w in json.load(sys.stdin)["workers"]))'
+}
+
+# in_tier0 N: so many flows are there
+in_tier0()
+{
+	[ "$(ctl --json dump-cache --tier 0 | python3 -c '
+import json, sys
+print(len(json.load(sys.stdin)["flows"]))')" -ge "$1" ]
+}
+
 # wait_for SECONDS COMMAND...: until it succeeds; polls ten times a second
 wait_for()
 {

@@ -21,17 +21,6 @@ silent()
 	! answers
 }
 
-# Packets in are packets out or counted drops, over all ports, when nothing moves any more.
-balance()
-{
-	ctl --json drops | python3 -c "
-import json, sys
-d = json.load(sys.stdin)
-left = d['rx_packets'] + d['copies'] - d['tx_packets'] - d['dropped']
-print('in and out differ by', left)
-sys.exit(left != 0)"
-}
-
 # by no function: what is killed is to be the ping itself
 start_flood()
 {

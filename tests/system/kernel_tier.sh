@@ -10,18 +10,6 @@ need ping iputils-ping
 need ethtool ethtool
 need python3 python3
 
-# make_station NAME ADDRESS: a namespace, and a veth whose near end, v-NAME, may be a port
-make_station()
-{
-	ns_add "$1"
-	ip link add "v-$1" type veth peer name eth0 netns "$1"
-	in_ns "$1" ip addr add "$2/24" dev eth0
-	# a veth takes frames that XDP redirects to it when its peer polls
-	in_ns "$1" ethtool -K eth0 gro on
-	in_ns "$1" ip link set eth0 up
-	ip link set "v-$1" up
-}
-
 # quick pings, which make a flow hot: 500 a second
 ping_fast()
 {
@@ -66,43 +54,9 @@ udp = [line.split() for line in open('/proc/net/snmp') if line.startswith('Udp:'
 print(dict(zip(*udp))['InCsumErrors'])"
 }
 
-# in_tier0 N: so many flows are there
-in_tier0()
-{
-	[ "$(ctl --json dump-cache --tier 0 | python3 -c '
-import json, sys
-print(len(json.load(sys.stdin)["flows"]))')" -ge "$1" ]
-}
-
 none_in_tier0()
 {
 	! in_tier0 1
-}
-
-# hits: packets that tier 0 has carried
-hits()
-{
-	ctl --json workers | python3 -c '
-import json, sys
-print(sum(w["hits_tier0"] for w in json.load(sys.stdin)["workers"]))'
-}
-
-# rule_packets COOKIE
-rule_packets()
-{
-	ctl --json dump-flows br0 | python3 -c "
-import json, sys
-print(sum(r['n_packets'] for r in json.load(sys.stdin)['rules'] if int(str(r.get('cookie', 0)), 0) == $1))"
-}
-
-balance()
-{
-	ctl --json drops | python3 -c "
-import json, sys
-d = json.load(sys.stdin)
-left = d['rx_packets'] + d['copies'] - d['tx_packets'] - d['dropped']
-print('in and out differ by', left)
-sys.exit(left != 0)"
 }
 
 has_mac_at()

@@ -10,28 +10,10 @@ need ping iputils-ping
 need ethtool ethtool
 need python3 python3
 
-# make_station NAME ADDRESS MTU
-make_station()
-{
-	ns_add "$1"
-	ip link add "v-$1" mtu "$3" type veth peer name eth0 mtu "$3" netns "$1"
-	in_ns "$1" ip addr add "$2/24" dev eth0
-	in_ns "$1" ethtool -K eth0 gro on
-	in_ns "$1" ip link set eth0 up
-	ip link set "v-$1" up
-}
-
 # ping_fast N ADDRESS [SIZE]
 ping_fast()
 {
 	in_ns c1 ping -q -i 0.002 -M do -c "$1" -W 1 -s "${3:-8972}" "$2"
-}
-
-hits()
-{
-	ctl --json workers | python3 -c '
-import json, sys
-print(sum(w["hits_tier0"] for w in json.load(sys.stdin)["workers"]))'
 }
 
 dropped()

@@ -117,18 +117,6 @@ without()
 	stop_cleanly "without $what"
 }
 
-# make_station NAME ADDRESS: a veth with its near end here, which may be a port
-make_station()
-{
-	ns_add "$1"
-	ip link add "v-$1" type veth peer name eth0 netns "$1"
-	in_ns "$1" ip addr add "$2/24" dev eth0
-	# a veth takes frames that XDP redirects to it when its peer polls
-	in_ns "$1" ethtool -K eth0 gro on
-	in_ns "$1" ip link set eth0 up
-	ip link set "v-$1" up
-}
-
 # ---- the bed: two ports of each kind, which each start finds in the store
 ns_add c1 c2
 make_station x1 192.0.2.11

@@ -15,46 +15,10 @@ need bpftool bpftool
 need sqlite3 sqlite3
 mountpoint -q /sys/fs/bpf || skip "there is no bpffs"
 
-# make_station NAME ADDRESS: a namespace, and a veth whose near end, v-NAME, may be a port
-make_station()
-{
-	ns_add "$1"
-	ip link add "v-$1" type veth peer name eth0 netns "$1"
-	in_ns "$1" ip addr add "$2/24" dev eth0
-	# a veth takes frames that XDP redirects to it when its peer polls
-	in_ns "$1" ethtool -K eth0 gro on
-	in_ns "$1" ip link set eth0 up
-	ip link set "v-$1" up
-}
-
 # ping_fast N [ADDRESS]: quick pings, which make a flow hot: 500 a second
 ping_fast()
 {
 	in_ns c1 ping -q -i 0.002 -c "$1" -W 1 "${2:-192.0.2.2}"
-}
-
-in_tier0()
-{
-	[ "$(ctl --json dump-cache --tier 0 | python3 -c '
-import json, sys
-print(len(json.load(sys.stdin)["flows"]))')" -ge "$1" ]
-}
-
-rule_packets()
-{
-	ctl --json dump-flows br0 | python3 -c "
-import json, sys
-print(sum(r['n_packets'] for r in json.load(sys.stdin)['rules'] if int(str(r.get('cookie', 0)), 0) == $1))"
-}
-
-balance()
-{
-	ctl --json drops | python3 -c "
-import json, sys
-d = json.load(sys.stdin)
-left = d['rx_packets'] + d['copies'] - d['tx_packets'] - d['dropped']
-print('in and out differ by', left)
-sys.exit(left != 0)"
 }
 
 # our_programs: the numbers of the programs that are pinned; those of other switches on the machine

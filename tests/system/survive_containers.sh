@@ -10,13 +10,6 @@ need iperf3 iperf3
 need python3 python3
 mountpoint -q /sys/fs/bpf || skip "there is no bpffs"
 
-in_tier0()
-{
-	[ "$(ctl --json dump-cache --tier 0 | python3 -c '
-import json, sys
-print(len(json.load(sys.stdin)["flows"]))')" -ge "$1" ]
-}
-
 # seconds_without_data: of the stream's intervals, how many carried nothing
 seconds_without_data()
 {

@@ -74,17 +74,6 @@ frames_flow()
 	done
 }
 
-# Packets in are packets out or counted drops, when nothing moves any more.
-balance()
-{
-	ctl --json drops | python3 -c "
-import json, sys
-d = json.load(sys.stdin)
-left = d['rx_packets'] + d['copies'] - d['tx_packets'] - d['dropped']
-print('in and out differ by', left)
-sys.exit(left != 0)"
-}
-
 no_faults()
 {
 	[ "$(port_value vm1 "p['status'].get('faults')")" = None ] &&

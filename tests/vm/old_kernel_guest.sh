@@ -5,17 +5,6 @@
 
 . "${top_srcdir:-.}/tests/lib.sh"
 
-# make_station NAME ADDRESS: a veth with its near end here, which may be a port
-make_station()
-{
-	ns_add "$1"
-	ip link add "v-$1" type veth peer name eth0 netns "$1"
-	in_ns "$1" ip addr add "$2/24" dev eth0
-	in_ns "$1" ethtool -K eth0 gro on
-	in_ns "$1" ip link set eth0 up
-	ip link set "v-$1" up
-}
-
 # emulation is slow: what is hot here is cold elsewhere
 ping_fast()
 {
